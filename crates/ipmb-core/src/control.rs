@@ -1,0 +1,1 @@
+//! What members and the controller say to each other.

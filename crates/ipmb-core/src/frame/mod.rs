@@ -1,0 +1,1 @@
+//! What stands in a lane before the payload.

@@ -1,0 +1,1 @@
+//! A control message cut into packets, and put together again.

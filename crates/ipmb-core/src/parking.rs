@@ -1,0 +1,1 @@
+//! Messages that match nobody yet.

@@ -1,0 +1,1 @@
+//! How much one peer can make the controller hold.

@@ -1,1 +1,197 @@
 //! What stands in a lane before the payload.
+//!
+//! Written by hand, because it is on the way of every message, and because what a hostile peer wrote
+//! must cost no more than its length. All numbers are little-endian, nothing is aligned:
+//!
+//! ```text
+//! message   flags u8 | type id 16 | [objects u32] | [regions u32, then 37 each] | [sender u64, sequence u64] | payload
+//! region    id 16 | size u64 | cell u32 | owner u16 | nonce u48 | with object u8
+//! forget    0x80 | ids, 16 each
+//! ```
+//!
+//! A flag says which of the bracketed parts are there. Parts that would say nothing (no objects, no
+//! regions) must be absent, so that a header has exactly one encoding.
+
+mod cursor;
+mod region_ref;
+
+#[cfg(test)]
+mod tests;
+
+use smallvec::SmallVec;
+
+use crate::{EndpointId, ParkId, RegionId, TypeId};
+use cursor::Cursor;
+pub use region_ref::RegionRef;
+
+const OBJECTS: u8 = 1 << 0;
+const REGIONS: u8 = 1 << 1;
+const PARKED: u8 = 1 << 2;
+const FORGET: u8 = 1 << 7;
+
+/// The length of the header of a message without attachments, in bytes.
+pub const PLAIN_HEADER_LEN: usize = 17;
+
+/// What the receiver must know about a message besides its payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageHeader {
+    /// The type of the payload.
+    pub type_id: TypeId,
+    /// The number of objects that the user attached.
+    ///
+    /// The peer says so: do not reserve room by it.
+    pub objects: u32,
+    /// The memory regions that the user attached.
+    pub regions: SmallVec<[RegionRef; 2]>,
+    /// Set if the message was parked, so that it is not delivered twice.
+    pub parked: Option<ParkId>,
+}
+
+impl MessageHeader {
+    /// The header of a message without attachments.
+    pub fn new(type_id: TypeId) -> Self {
+        Self {
+            type_id,
+            objects: 0,
+            regions: SmallVec::new(),
+            parked: None,
+        }
+    }
+
+    /// The encoding of `MessageHeader::new(type_id)`, without going through one.
+    pub fn encode_fixed(type_id: TypeId) -> [u8; PLAIN_HEADER_LEN] {
+        let mut header = [0; PLAIN_HEADER_LEN];
+        header[1..].copy_from_slice(&type_id);
+        header
+    }
+
+    /// Appends the header to `out`; the payload follows it.
+    pub fn encode(&self, out: &mut impl Extend<u8>) {
+        let flag = |present: bool, flag: u8| if present { flag } else { 0 };
+        let flags = flag(self.objects > 0, OBJECTS)
+            | flag(!self.regions.is_empty(), REGIONS)
+            | flag(self.parked.is_some(), PARKED);
+        out.extend([flags]);
+        out.extend(self.type_id);
+        if self.objects > 0 {
+            out.extend(self.objects.to_le_bytes());
+        }
+        if !self.regions.is_empty() {
+            // That many regions do not fit into an address space.
+            out.extend((self.regions.len() as u32).to_le_bytes());
+            for region in &self.regions {
+                region.encode(out);
+            }
+        }
+        if let Some(ParkId { sender, sequence }) = self.parked {
+            out.extend(sender.0.to_le_bytes());
+            out.extend(sequence.to_le_bytes());
+        }
+    }
+
+    /// The length of the encoding, in bytes.
+    pub fn encoded_len(&self) -> usize {
+        let part = |present: bool, len: usize| if present { len } else { 0 };
+        PLAIN_HEADER_LEN
+            + part(self.objects > 0, 4)
+            + part(
+                !self.regions.is_empty(),
+                4 + self.regions.len() * RegionRef::LEN,
+            )
+            + part(self.parked.is_some(), 16)
+    }
+
+    /// How many kernel objects travel beside the lane: the user's, then one for every region that is
+    /// new to the receiver.
+    pub fn objects_beside(&self) -> u64 {
+        let regions = self.regions.iter().filter(|region| region.with_object);
+        u64::from(self.objects) + regions.count() as u64
+    }
+
+    fn parse(flags: u8, cursor: &mut Cursor<'_>) -> Result<Self, FrameError> {
+        if flags & !(OBJECTS | REGIONS | PARKED) != 0 {
+            return Err(FrameError::UnknownFlags(flags));
+        }
+        let mut header = Self::new(cursor.array()?);
+        if flags & OBJECTS != 0 {
+            header.objects = cursor.count()?;
+        }
+        if flags & REGIONS != 0 {
+            // Grows with what is there, not with what the peer says is there.
+            for _ in 0..cursor.count()? {
+                header.regions.push(RegionRef::parse(cursor)?);
+            }
+        }
+        if flags & PARKED != 0 {
+            header.parked = Some(ParkId {
+                sender: EndpointId(cursor.u64()?),
+                sequence: cursor.u64()?,
+            });
+        }
+        Ok(header)
+    }
+}
+
+/// What one frame of a lane says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LaneMessage<'a> {
+    /// A message of the user's.
+    Message {
+        /// What it carries.
+        header: MessageHeader,
+        /// The serialised payload.
+        payload: &'a [u8],
+    },
+    /// The sender will never again refer to these regions by their ids.
+    Forget(SmallVec<[RegionId; 4]>),
+}
+
+impl<'a> LaneMessage<'a> {
+    /// Reads a frame. `frame` must be private memory, which the peer cannot change meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError`] if the peer did not write it with [`MessageHeader::encode`] or
+    /// [`encode_forget`](Self::encode_forget).
+    pub fn parse(frame: &'a [u8]) -> Result<Self, FrameError> {
+        let mut cursor = Cursor::new(frame);
+        let [flags] = cursor.array()?;
+        if flags == FORGET {
+            let mut regions = SmallVec::new();
+            while !cursor.rest().is_empty() {
+                regions.push(RegionId(cursor.array()?));
+            }
+            return Ok(Self::Forget(regions));
+        }
+        let header = MessageHeader::parse(flags, &mut cursor)?;
+        Ok(Self::Message {
+            header,
+            payload: cursor.rest(),
+        })
+    }
+
+    /// The frame that says [`Forget`](Self::Forget).
+    pub fn encode_forget(regions: &[RegionId]) -> Vec<u8> {
+        let mut frame = Vec::with_capacity(1 + 16 * regions.len());
+        frame.push(FORGET);
+        for region in regions {
+            frame.extend(region.0);
+        }
+        frame
+    }
+}
+
+/// A frame that no sender of this version writes. The lane cannot be trusted any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The frame ends inside its header.
+    #[error("a frame ends inside its header: cut off the sender, it is broken or hostile")]
+    Truncated,
+    /// The first byte has bits that mean nothing.
+    #[error("a frame has the unknown flags {0:#04x}: cut off the sender, it is broken or hostile")]
+    UnknownFlags(u8),
+    /// A part is there that says nothing, or a field has a value that means nothing.
+    #[error("a frame's header is not canonical: cut off the sender, it is broken or hostile")]
+    NotCanonical,
+}

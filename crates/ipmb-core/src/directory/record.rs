@@ -1,0 +1,72 @@
+//! What the controller publishes: the log of the directory.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{EndpointId, Label, ReceiveLimits};
+
+/// An endpoint, as everybody on the bus knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its id.
+    pub id: EndpointId,
+    /// When it joined, in nanoseconds of the boot-time clock. Unique: it settles who joined first.
+    pub order: u64,
+    /// Its process.
+    pub pid: u32,
+    /// The user whose process that is.
+    pub uid: u32,
+    /// Its label.
+    pub label: Label,
+    /// Whether it receives. Messages pass it by if not.
+    pub receiving: bool,
+    /// What it accepts.
+    pub limits: ReceiveLimits,
+}
+
+/// One change of the directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// A member is there, or is there with other properties.
+    Join(Member),
+    /// A member is gone.
+    Leave(EndpointId),
+    /// A member started or stopped receiving.
+    Receiving(EndpointId, bool),
+}
+
+impl Record {
+    /// The record as it stands in the log, in postcard's encoding.
+    pub fn encode(&self) -> Vec<u8> {
+        // Cannot fail: all lengths are known, and the vector grows. An empty record would be refused.
+        postcard::to_stdvec(self).unwrap_or_default()
+    }
+
+    /// Reads a record. `bytes` must be private memory and exactly one record.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if [`encode`](Self::encode) did not write it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((record, [])) => Ok(record),
+            Ok((_, rest)) => Err(RecordError::TrailingBytes(rest.len())),
+            Err(error) => Err(RecordError::Malformed(error)),
+        }
+    }
+}
+
+/// A record that no controller of this version writes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// It does not decode.
+    #[error(
+        "a record of the directory is malformed ({0}): the controller is broken or hostile, leave the bus"
+    )]
+    Malformed(#[source] postcard::Error),
+    /// It goes on after its end.
+    #[error(
+        "a record of the directory has {0} bytes too many: the controller is broken or hostile, leave the bus"
+    )]
+    TrailingBytes(usize),
+}

@@ -1,0 +1,145 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn the_plain_header_is_seventeen_bytes() {
+    let type_id = [7; 16];
+    let mut encoded = Vec::new();
+    MessageHeader::new(type_id).encode(&mut encoded);
+    assert_eq!(encoded, MessageHeader::encode_fixed(type_id));
+    assert_eq!(encoded.len(), PLAIN_HEADER_LEN);
+}
+
+#[test]
+fn the_encoding_is_what_the_documentation_says() {
+    let mut region = Vec::new();
+    region.extend([9; 16]);
+    region.extend([1, 2, 0, 0, 0, 0, 0, 0]);
+    region.extend([3, 0, 0, 0]);
+    region.extend([4, 0]);
+    region.extend([5, 0, 0, 0, 0, 6]);
+    region.extend([1]);
+    let frame = [
+        &[0b111; 1][..],
+        &[7; 16],
+        &[8, 0, 0, 0],
+        &[1, 0, 0, 0],
+        &region,
+        &[10; 8],
+        &[11; 8],
+        b"payload",
+    ];
+    let header = MessageHeader {
+        type_id: [7; 16],
+        objects: 8,
+        regions: SmallVec::from_iter([RegionRef {
+            id: RegionId([9; 16]),
+            size: 0x201,
+            cell: 3,
+            owner: 4,
+            nonce: 0x0600_0000_0005,
+            with_object: true,
+        }]),
+        parked: Some(ParkId {
+            sender: EndpointId(u64::from_le_bytes([10; 8])),
+            sequence: u64::from_le_bytes([11; 8]),
+        }),
+    };
+    assert_eq!(header.objects_beside(), 9);
+    assert_eq!(
+        LaneMessage::parse(&frame.concat()),
+        Ok(LaneMessage::Message {
+            header,
+            payload: b"payload"
+        })
+    );
+}
+
+#[test]
+fn what_no_sender_writes_is_refused() {
+    let with = |flags: u8, rest: &[u8]| {
+        let frame = [&[flags; 1][..], &[0; 16], rest].concat();
+        LaneMessage::parse(&frame).err()
+    };
+    assert_eq!(LaneMessage::parse(&[]), Err(FrameError::Truncated));
+    assert_eq!(LaneMessage::parse(&[0; 16]), Err(FrameError::Truncated));
+    assert_eq!(with(8, &[]), Some(FrameError::UnknownFlags(8)));
+    assert_eq!(with(OBJECTS, &[0; 4]), Some(FrameError::NotCanonical));
+    assert_eq!(with(REGIONS, &[0; 4]), Some(FrameError::NotCanonical));
+    // Four billion regions, says the peer, and sends none.
+    assert_eq!(with(REGIONS, &[255; 4]), Some(FrameError::Truncated));
+    let region = [&[1, 0, 0, 0][..], &[2; RegionRef::LEN]].concat();
+    assert_eq!(with(REGIONS, &region), Some(FrameError::NotCanonical));
+    assert_eq!(
+        LaneMessage::parse(&[FORGET; 16]),
+        Err(FrameError::Truncated)
+    );
+}
+
+proptest! {
+    #[test]
+    fn headers_survive_the_round_trip(header in header(), payload in any::<Vec<u8>>()) {
+        let mut frame = Vec::new();
+        header.encode(&mut frame);
+        prop_assert_eq!(frame.len(), header.encoded_len());
+        frame.extend(&payload);
+        let parsed = LaneMessage::parse(&frame);
+        prop_assert_eq!(parsed, Ok(LaneMessage::Message { header, payload: &payload }));
+    }
+
+    #[test]
+    fn forget_survives_the_round_trip(ids in any::<Vec<[u8; 16]>>()) {
+        let regions: SmallVec<[RegionId; 4]> = ids.into_iter().map(RegionId).collect();
+        let frame = LaneMessage::encode_forget(&regions);
+        prop_assert_eq!(LaneMessage::parse(&frame), Ok(LaneMessage::Forget(regions)));
+    }
+
+    #[test]
+    fn random_bytes_are_refused_or_mean_what_they_encode(
+        flags in prop_oneof![0u8..8, any::<u8>()],
+        mut frame in prop::collection::vec(prop_oneof![3 => Just(0u8), 1 => 0u8..3, 1 => any::<u8>()], 0..160),
+    ) {
+        frame.insert(0, flags);
+        let again = match LaneMessage::parse(&frame) {
+            Ok(LaneMessage::Message { header, payload }) => {
+                let mut again = Vec::new();
+                header.encode(&mut again);
+                again.extend(payload);
+                again
+            }
+            Ok(LaneMessage::Forget(regions)) => LaneMessage::encode_forget(&regions),
+            Err(_) => return Ok(()),
+        };
+        prop_assert_eq!(again, frame);
+    }
+}
+
+prop_compose! {
+    fn region()(
+        id: [u8; 16],
+        size: u64,
+        cell: u32,
+        owner: u16,
+        nonce in 0..1u64 << 48,
+        with_object: bool,
+    ) -> RegionRef {
+        RegionRef { id: RegionId(id), size, cell, owner, nonce, with_object }
+    }
+}
+
+prop_compose! {
+    fn header()(
+        type_id: [u8; 16],
+        objects: u32,
+        regions in prop::collection::vec(region(), 0..5),
+        parked: Option<(u64, u64)>,
+    ) -> MessageHeader {
+        MessageHeader {
+            type_id,
+            objects,
+            regions: regions.into(),
+            parked: parked.map(|(sender, sequence)| ParkId { sender: EndpointId(sender), sequence }),
+        }
+    }
+}

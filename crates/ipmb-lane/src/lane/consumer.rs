@@ -1,0 +1,206 @@
+use super::{
+    CAPACITY, CLOSED, Corrupt, DROPPED, DROPS_OLDEST, FLAGS, Frame, HEAD, MAGIC, MAGIC_VALUE,
+    RETIRED, Ring, SLOT, TAIL, WANT,
+};
+use crate::memory::{LaneError, Memory};
+use crate::sync::{Ordering, fence};
+
+/// What [`Consumer::pop`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Popped {
+    /// One whole message.
+    Message,
+    /// Nothing is there.
+    Empty,
+    /// A part of a message that is not its end. Call again; it was cut short so that others get their turn.
+    Partial,
+}
+
+/// How often a copy is begun anew because the producer dropped its original, before others get their turn.
+const ATTEMPTS: usize = 64;
+
+/// The receiving side of a lane. One at a time reads; it may move between threads.
+pub struct Consumer<M: Memory> {
+    ring: Ring<M>,
+    drops_oldest: bool,
+    /// Where we are. In a lane that drops its oldest message HEAD says so instead.
+    head: u64,
+    /// What TAIL was when it was read last, so that its cache line is fetched only when all of that is consumed.
+    tail: u64,
+    /// What has arrived of a message in fragments, and how long it will be.
+    partial: Vec<u8>,
+    partial_len: u64,
+    corrupt: bool,
+}
+
+impl<M: Memory> Consumer<M> {
+    /// Takes the receiving side of a lane, and tells the producer the slot: the lane's number in the inbox.
+    ///
+    /// # Errors
+    ///
+    /// [`LaneError`]: this is not a lane, or its header contradicts the size of the memory.
+    pub fn attach(mem: M, slot: u32) -> Result<Self, LaneError> {
+        let ring = Ring::new(mem)?;
+        let flags = ring.load(FLAGS);
+        if ring.load(MAGIC) != MAGIC_VALUE
+            || ring.load(CAPACITY) != ring.capacity
+            || flags & !DROPS_OLDEST != 0
+        {
+            return Err(LaneError::BadHeader);
+        }
+        ring.store(SLOT, u64::from(slot) + 1);
+        Ok(Self {
+            ring,
+            drops_oldest: flags == DROPS_OLDEST,
+            head: 0,
+            tail: 0,
+            partial: Vec::new(),
+            partial_len: 0,
+            corrupt: false,
+        })
+    }
+
+    /// Takes the next message, or the next part of one, out of the lane.
+    ///
+    /// `out` is cleared, and holds a whole message if the answer is [`Popped::Message`]. A message in fragments is
+    /// collected inside, and changes places with `out` when it is complete. The work of a call is bounded by one
+    /// frame.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`]: the producer broke the layout, or began a message longer than `limit` bytes. So does every later
+    /// call.
+    #[inline]
+    pub fn pop(&mut self, out: &mut Vec<u8>, limit: u64) -> Result<Popped, Corrupt> {
+        out.clear();
+        if self.corrupt {
+            return Err(Corrupt);
+        }
+        let popped = if self.drops_oldest {
+            self.pop_contended(out, limit)
+        } else {
+            self.pop_alone(out, limit)
+        };
+        if popped.is_err() {
+            self.corrupt = true;
+            self.partial = Vec::new();
+            out.clear();
+        }
+        popped
+    }
+
+    /// Whether there is something to pop. Cheap: two loads at most. False in a lane that is [`Corrupt`].
+    #[inline]
+    pub fn has_news(&self) -> bool {
+        !self.corrupt && self.ring.load(TAIL) != self.position()
+    }
+
+    /// Whether the producer has retired the lane, and all that it sent before is popped.
+    pub fn is_retired(&self) -> bool {
+        self.ring.load(RETIRED) != 0 && !self.has_news()
+    }
+
+    /// How many messages the producer dropped. It could say anything.
+    pub fn dropped(&self) -> u64 {
+        self.ring.load(DROPPED)
+    }
+
+    /// Whether the producer waits for room, and now there is enough: then ring its doorbell. True once for each
+    /// [`want_room`](crate::Producer::want_room). To be asked after messages have been popped.
+    #[inline]
+    pub fn wants_room(&self) -> bool {
+        // Against the fence in `Producer::want_room`: we see the wish, or the producer sees the room we made.
+        fence(Ordering::SeqCst);
+        let word = self.ring.region.word(WANT);
+        let wanted = word.load(Ordering::Relaxed);
+        if wanted == 0 {
+            return false;
+        }
+        let used = self.ring.load(TAIL).wrapping_sub(self.position());
+        let free = self.ring.capacity.saturating_sub(used);
+        (free >= wanted || free >= self.ring.capacity / 2) && word.swap(0, Ordering::AcqRel) != 0
+    }
+
+    /// Tells the producer that nothing will be popped any more.
+    pub fn close(&mut self) {
+        self.ring.store(CLOSED, 1);
+    }
+
+    fn position(&self) -> u64 {
+        if self.drops_oldest {
+            self.ring.load(HEAD)
+        } else {
+            self.head
+        }
+    }
+
+    /// Only we move HEAD: no compare-and-swap, and it is never read back.
+    #[inline]
+    fn pop_alone(&mut self, out: &mut Vec<u8>, limit: u64) -> Result<Popped, Corrupt> {
+        if self.head == self.tail {
+            self.tail = self.ring.load(TAIL);
+            if self.head == self.tail {
+                return Ok(Popped::Empty);
+            }
+        }
+        let frame = self.ring.frame(self.head, self.tail).ok_or(Corrupt)?;
+        let popped = self.take(&frame, out, limit)?;
+        self.head = frame.end;
+        self.ring.store(HEAD, self.head);
+        Ok(popped)
+    }
+
+    /// The producer may drop, and overwrite, what we are just reading. So even nonsense is nonsense only if HEAD is
+    /// still where it was.
+    fn pop_contended(&mut self, out: &mut Vec<u8>, limit: u64) -> Result<Popped, Corrupt> {
+        for _ in 0..ATTEMPTS {
+            let head = self.ring.load(HEAD);
+            let tail = self.ring.load(TAIL);
+            if head == tail {
+                return Ok(Popped::Empty);
+            }
+            let (popped, end) = match self.ring.frame(head, tail) {
+                Some(frame) => (self.take(&frame, out, limit), frame.end),
+                None => (Err(Corrupt), head),
+            };
+            let end = if popped.is_ok() { end } else { head };
+            if self.ring.move_head(head, end) {
+                return popped;
+            }
+            // The message was dropped. If we had the beginning of it, that goes too.
+            out.clear();
+            self.partial.clear();
+            self.partial_len = 0;
+        }
+        Ok(Popped::Partial)
+    }
+
+    /// Copies the bytes of a frame to where they belong.
+    #[inline]
+    fn take(&mut self, frame: &Frame, out: &mut Vec<u8>, limit: u64) -> Result<Popped, Corrupt> {
+        if frame.message_len > limit {
+            return Err(Corrupt);
+        }
+        if frame.is_first() {
+            // If there was a message before it that never ended, its sender gave up.
+            self.partial.clear();
+            self.partial_len = frame.message_len;
+            if frame.is_last() {
+                self.ring.region.copy_out(frame.bytes, frame.len, out);
+                return Ok(Popped::Message);
+            }
+        } else if frame.offset != self.partial.len() as u64 || frame.message_len != self.partial_len
+        {
+            return Err(Corrupt);
+        }
+        self.ring
+            .region
+            .copy_out(frame.bytes, frame.len, &mut self.partial);
+        if !frame.is_last() {
+            return Ok(Popped::Partial);
+        }
+        std::mem::swap(out, &mut self.partial);
+        Ok(Popped::Message)
+    }
+}

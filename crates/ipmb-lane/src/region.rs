@@ -1,0 +1,124 @@
+use crate::memory::{LaneError, Memory};
+use crate::sync::{AtomicU64, Ordering};
+
+/// A [`Memory`] seen as words and as bytes to copy, every access checked against its length.
+///
+/// There is no way here to get a reference to bytes, only to atomics. Copies race with a peer that breaks the rules
+/// (and, in lanes that drop their oldest message, with one that does not): what comes out then is any bytes at all,
+/// in private memory, where they are judged.
+pub(crate) struct Region<M> {
+    start: *mut u8,
+    len: usize,
+    _memory: M,
+}
+
+// SAFETY: the pointer is the memory's, which is `Send + Sync`; all that is done through it is atomics and raw copies.
+unsafe impl<M: Memory> Send for Region<M> {}
+// SAFETY: as above.
+unsafe impl<M: Memory> Sync for Region<M> {}
+
+impl<M: Memory> Region<M> {
+    /// Takes memory of at least `needed` bytes.
+    pub(crate) fn new(memory: M, needed: usize) -> Result<Self, LaneError> {
+        let (start, len) = (memory.as_ptr(), memory.len());
+        if len < needed || !start.addr().is_multiple_of(ALIGNMENT) {
+            return Err(LaneError::BadSize {
+                needed,
+                actual: len,
+            });
+        }
+        Ok(Self {
+            start,
+            len,
+            _memory: memory,
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The word at a multiple of eight.
+    #[inline]
+    pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
+        assert!(offset.is_multiple_of(8) && self.holds(offset, 8));
+        // SAFETY: in bounds and aligned, by the line above and by `new`; the memory lives as long as `self`.
+        unsafe { &*self.start.cast::<AtomicU64>().add(offset / 8) }
+    }
+
+    /// A word that may be in a read-only mapping. There, only relaxed loads are sure not to write, so that the
+    /// acquiring is done by the caller's fence.
+    #[inline]
+    pub(crate) fn peek(&self, offset: usize) -> u64 {
+        self.word(offset).load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn holds(&self, offset: usize, len: usize) -> bool {
+        offset <= self.len && len <= self.len - offset
+    }
+}
+
+#[cfg(not(loom))]
+const ALIGNMENT: usize = 64;
+#[cfg(not(loom))]
+impl<M: Memory> Region<M> {
+    /// Copies `bytes` to `offset`.
+    #[inline]
+    pub(crate) fn copy_in(&self, offset: usize, bytes: &[u8]) {
+        assert!(self.holds(offset, bytes.len()));
+        // SAFETY: in bounds, by the line above; `bytes` is private, so that the two do not overlap.
+        unsafe {
+            self.start
+                .add(offset)
+                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
+        }
+    }
+
+    /// Appends `len` bytes from `offset` to `out`.
+    #[inline]
+    pub(crate) fn copy_out(&self, offset: usize, len: usize, out: &mut Vec<u8>) {
+        assert!(self.holds(offset, len));
+        out.reserve(len);
+        // SAFETY: in bounds, by the lines above, on both sides; a vector's own memory overlaps with nothing.
+        unsafe {
+            let end = out.as_mut_ptr().add(out.len());
+            end.copy_from_nonoverlapping(self.start.add(offset), len);
+            out.set_len(out.len() + len);
+        }
+    }
+}
+
+#[cfg(loom)]
+const ALIGNMENT: usize = std::mem::align_of::<AtomicU64>();
+/// With loom a byte is a part of a relaxed word, so that loom finds a copy that may see bytes which are too old.
+#[cfg(loom)]
+impl<M: Memory> Region<M> {
+    pub(crate) fn copy_in(&self, offset: usize, bytes: &[u8]) {
+        assert!(self.holds(offset, bytes.len()));
+        let mut rest = bytes;
+        let mut at = offset;
+        while !rest.is_empty() {
+            let (start, word) = (at % 8, self.word(at - at % 8));
+            let (now, later) = rest.split_at(rest.len().min(8 - start));
+            let mut content = [0; 8];
+            if now.len() < 8 {
+                content = word.load(Ordering::Relaxed).to_le_bytes();
+            }
+            content[start..start + now.len()].copy_from_slice(now);
+            word.store(u64::from_le_bytes(content), Ordering::Relaxed);
+            (rest, at) = (later, at + now.len());
+        }
+    }
+
+    pub(crate) fn copy_out(&self, offset: usize, len: usize, out: &mut Vec<u8>) {
+        assert!(self.holds(offset, len));
+        let (mut at, end) = (offset, offset + len);
+        while at < end {
+            let (start, now) = (at % 8, (8 - at % 8).min(end - at));
+            let content = self.word(at - start).load(Ordering::Relaxed).to_le_bytes();
+            out.extend_from_slice(&content[start..start + now]);
+            at += now;
+        }
+    }
+}

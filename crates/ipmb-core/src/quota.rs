@@ -1,1 +1,57 @@
 //! How much one peer can make the controller hold.
+
+/// The limits of a bus. The controller's own; members learn of one when they meet it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quotas {
+    /// Endpoints on the bus, those included that have yet to register again after a failover.
+    pub members: usize,
+    /// The words of one label added up, in bytes.
+    pub label_bytes: usize,
+    /// The records of all members added up, in bytes, as they stand in the directory's log (each with
+    /// a length of four bytes in front). At most half of what the log can take, so that there is room
+    /// for changes after each snapshot.
+    pub directory_bytes: usize,
+    /// What one endpoint may have parked, in bytes: bodies, selectors and bookkeeping.
+    pub parked_bytes_per_endpoint: u64,
+    /// How many messages one endpoint may have parked.
+    pub parked_messages_per_endpoint: u64,
+    /// How many objects one endpoint may have parked, those that hold bodies included.
+    pub parked_objects_per_endpoint: u64,
+    /// What is parked on the whole bus, in bytes. Without it an endpoint could leave and come back
+    /// under another id to park more.
+    pub parked_bytes: u64,
+    /// How many objects are parked on the whole bus.
+    pub parked_objects: u64,
+    /// Connections that have not registered yet; beyond it the oldest is cut off.
+    pub pending_handshakes: usize,
+    /// How often the controller makes a new pair for the same two members.
+    pub introductions_per_pair: u32,
+    /// How many delivered messages the controller remembers, in order not to deliver one again when
+    /// its sender lost its connection before it heard of the delivery.
+    pub remembered_deliveries: usize,
+    /// The largest control message, in bytes: what the shell's [`Assembler`](crate::Assembler) takes
+    /// from an admitted connection.
+    pub message_bytes: usize,
+    /// The most objects in one control message, likewise.
+    pub message_objects: usize,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            members: 4096,
+            label_bytes: 1 << 20,
+            directory_bytes: 8 << 20,
+            parked_bytes_per_endpoint: 64 << 20,
+            parked_messages_per_endpoint: 4096,
+            parked_objects_per_endpoint: 1024,
+            parked_bytes: 1 << 30,
+            parked_objects: 16 * 1024,
+            pending_handshakes: 64,
+            introductions_per_pair: 64,
+            remembered_deliveries: 16 * 1024,
+            message_bytes: 2 << 20,
+            message_objects: 1 + 1024,
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! What members and the controller say to each other.

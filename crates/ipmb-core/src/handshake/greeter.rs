@@ -1,0 +1,84 @@
+//! The joiner's side.
+
+use hmac::Mac;
+
+use super::{
+    Credential, HandshakeError,
+    packet::{Content, Packet},
+    transcript::{Role, Transcript},
+};
+
+/// The joiner's side of a handshake: sends a Hello, checks the controller's proof, sends its own.
+#[derive(Debug)]
+pub struct Greeter {
+    credential: Credential,
+    nonce: [u8; 32],
+}
+
+/// What the joiner does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GreeterStep {
+    /// Send this packet, and the handshake is over: control messages follow. (The controller may
+    /// still answer with a refusal in their place: see [`Greeter::refusal`].)
+    Send(Vec<u8>),
+}
+
+impl Greeter {
+    /// Begins a handshake with fresh random bytes. Returns the packet to send.
+    pub fn start(credential: &Credential, nonce: [u8; 32]) -> (Self, Vec<u8>) {
+        let hello = Packet {
+            version: credential.version,
+            content: Content::Hello {
+                nonce,
+                identifier: credential.identifier,
+            },
+        };
+        let greeter = Self {
+            credential: credential.clone(),
+            nonce,
+        };
+        (greeter, hello.encode())
+    }
+
+    /// The controller answered.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the answer, or what it says is wrong with us. The connection is of no
+    /// more use then.
+    pub fn handle(&mut self, packet: &[u8]) -> Result<GreeterStep, HandshakeError> {
+        let ours = self.credential.version;
+        let packet = Packet::parse(packet, ours)?;
+        let (nonce, mac) = match packet.content {
+            Content::Challenge { nonce, mac } => (nonce, mac),
+            Content::Refusal(error) => return Err(error),
+            Content::Hello { .. } | Content::Proof { .. } => return Err(HandshakeError::Malformed),
+        };
+        let transcript = Transcript {
+            credential: &self.credential,
+            joiner: (self.nonce, ours),
+            controller: (nonce, packet.version),
+        };
+        transcript
+            .mac(Role::Controller)
+            .verify_slice(&mac)
+            .map_err(|_| HandshakeError::TokenMismatch)?;
+        let proof = Packet {
+            version: ours,
+            content: Content::Proof {
+                mac: transcript.mac(Role::Joiner).finalize().into_bytes().into(),
+            },
+        };
+        Ok(GreeterStep::Send(proof.encode()))
+    }
+
+    /// Whether a packet that came where the first packet of a control message was due is a refusal:
+    /// the controller did not accept our proof.
+    pub fn refusal(&self, packet: &[u8]) -> Option<HandshakeError> {
+        match Packet::parse(packet, self.credential.version).ok()?.content {
+            Content::Refusal(error) => Some(error),
+            _ => None,
+        }
+    }
+}

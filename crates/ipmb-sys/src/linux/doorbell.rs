@@ -1,0 +1,97 @@
+//! What a sleeping receiver waits on. (eventfd(2))
+
+use std::fs;
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::{Errno, ReadWriteFlags, preadv2, read, retry_on_intr, write};
+
+use super::{OwnedObject, wait_readable};
+
+/// Wakes its owner. Shared by sending the object; any number of processes may ring one doorbell.
+///
+/// Rings coalesce, and are kept until [`clear`](Self::clear): ring, then wait, and the wait ends
+/// at once.
+#[derive(Debug)]
+pub struct Doorbell {
+    event: OwnedFd,
+}
+
+impl Doorbell {
+    /// A doorbell that was not rung. Fails when the process has no descriptors left.
+    pub fn create() -> io::Result<Self> {
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self { event })
+    }
+
+    /// Takes a doorbell that a peer sent; `InvalidInput` if it is something else.
+    ///
+    /// Without `/proc` this cannot be told, and the object is believed.
+    pub fn from_object(object: OwnedObject) -> io::Result<Self> {
+        const KIND: &str = "anon_inode:[eventfd]";
+        match fs::read_link(format!("/proc/self/fd/{}", object.as_raw_fd())) {
+            Ok(link) if link == Path::new(KIND) => {}
+            Err(_) if !Path::new("/proc/self").exists() => {}
+            Ok(_) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "the object is no doorbell (eventfd): disconnect the peer that sent it",
+                ));
+            }
+            Err(e) => return Err(e),
+        }
+        fcntl_setfl(&object, fcntl_getfl(&object)? | OFlags::NONBLOCK)?;
+        Ok(Self { event: object })
+    }
+
+    /// Wakes whoever waits, now or next. Wakes nobody twice before a [`clear`](Self::clear).
+    ///
+    /// Does not block, unless somebody who holds the doorbell fills its counter *and* takes the
+    /// non-blocking mode away, which the kernel keeps with the object and not with us.
+    pub fn ring(&self) {
+        // EAGAIN: the counter is at its maximum, so it is rung. No other error can come from an
+        // eventfd.
+        let _ = retry_on_intr(|| write(&self.event, &1_u64.to_ne_bytes()));
+    }
+
+    /// Forgets all rings so far. Clear first, then look for what there is to do, then wait.
+    pub fn clear(&self) {
+        let mut count = [0; 8];
+        // By flag of the call: a peer can take O_NONBLOCK from the object at any time.
+        let cleared = retry_on_intr(|| {
+            let mut into = [IoSliceMut::new(&mut count)];
+            preadv2(&self.event, &mut into, u64::MAX, ReadWriteFlags::NOWAIT)
+        });
+        if matches!(cleared, Err(Errno::OPNOTSUPP | Errno::NOSYS)) {
+            let _ = retry_on_intr(|| read(&self.event, &mut count));
+        }
+    }
+
+    /// Waits until the doorbell is rung; false after the timeout (`None`: never). Does not clear.
+    pub fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
+        wait_readable(self.as_fd(), timeout)
+    }
+
+    /// A second handle of the same doorbell.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            event: self.event.try_clone()?,
+        })
+    }
+
+    /// The object, to be sent or closed.
+    pub fn into_object(self) -> OwnedObject {
+        self.event
+    }
+}
+
+impl AsFd for Doorbell {
+    /// Readable while the doorbell is rung.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
+    }
+}

@@ -1,0 +1,96 @@
+//! Mapping memory that a peer sent, who may be hostile.
+
+use std::io;
+use std::ops::RangeInclusive;
+
+use rustix::fs::{SealFlags, fcntl_get_seals, fstat, fstatfs};
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags};
+
+use super::memory::FIXED_SIZE;
+use super::{BorrowedObject, Mapping};
+
+/// What a mapping is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reading; a write through the mapping ends the process.
+    ReadOnly,
+    /// Reading and writing.
+    ReadWrite,
+}
+
+/// Why an object was not mapped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MapError {
+    /// A file, a socket, huge pages, or anything else whose pages can go away.
+    #[error("the object is not shared memory: disconnect the peer that sent it")]
+    NotMemory,
+    /// Its size could still change, and reading past the new end would kill us.
+    #[error(
+        "the shared memory is not sealed against a change of its size: create it with `create_memory`"
+    )]
+    Unsealed,
+    /// The size is not one that the caller accepts.
+    #[error("the shared memory has {found} bytes, which is not a size expected here")]
+    Size {
+        /// Bytes that it has.
+        found: u64,
+    },
+    /// The kernel refused, for example for want of memory, or writing to memory sealed against it.
+    #[error("the shared memory could not be mapped: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Maps the whole object, if it is memory of a size in `len` that cannot change any more.
+///
+/// Whatever the peer does, every byte of the mapping stays readable. What it reads can change at
+/// any time, unless [`is_immutable`].
+pub fn map_memory(
+    object: BorrowedObject<'_>,
+    access: Access,
+    len: RangeInclusive<usize>,
+) -> Result<Mapping, MapError> {
+    // The order matters: the size counts only once the seals are known to keep it.
+    let seals = seals(object)?;
+    if !seals.contains(FIXED_SIZE) {
+        return Err(MapError::Unsealed);
+    }
+    let found = u64::try_from(fstat(object).map_err(io::Error::from)?.st_size).unwrap_or(0);
+    let size = usize::try_from(found)
+        .ok()
+        .filter(|size| *size > 0 && len.contains(size))
+        .ok_or(MapError::Size { found })?;
+    let (protection, flags) = match access {
+        // Before 6.7, memory sealed against writing cannot be mapped shared, not even for reading.
+        // As nothing changes in it, a private mapping shows the same.
+        Access::ReadOnly if seals.contains(SealFlags::WRITE) => {
+            (ProtFlags::READ, MapFlags::PRIVATE)
+        }
+        Access::ReadOnly => (ProtFlags::READ, MapFlags::SHARED),
+        Access::ReadWrite => (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED),
+    };
+    Mapping::new(object, size, protection, flags).map_err(|e| MapError::Io(e.into()))
+}
+
+/// Whether neither size nor contents of the object can ever change: what
+/// [`publish_bytes`](super::publish_bytes) makes.
+pub fn is_immutable(object: BorrowedObject<'_>) -> bool {
+    seals(object).is_ok_and(|seals| seals.contains(FIXED_SIZE | SealFlags::WRITE))
+}
+
+/// Only memory on tmpfs has seals and cannot lose pages: huge pages have seals too, but punching a
+/// hole into them takes away what was reserved for us.
+fn seals(object: BorrowedObject<'_>) -> Result<SealFlags, MapError> {
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    let seals = match fcntl_get_seals(object) {
+        Ok(seals) => seals,
+        Err(Errno::INVAL | Errno::BADF) => return Err(MapError::NotMemory),
+        Err(e) => return Err(MapError::Io(e.into())),
+    };
+    let system = fstatfs(object).map_err(io::Error::from)?;
+    if system.f_type as u64 != TMPFS_MAGIC {
+        return Err(MapError::NotMemory);
+    }
+    Ok(seals)
+}

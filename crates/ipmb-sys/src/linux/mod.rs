@@ -1,0 +1,35 @@
+//! The Linux backend (5.10 and later).
+
+mod channel;
+mod claim;
+mod credentials;
+mod directory;
+mod doorbell;
+mod fork;
+mod lock;
+mod map;
+mod memory;
+mod poller;
+mod process;
+mod rendezvous;
+mod seat;
+
+pub use channel::{Channel, ChannelRecvError, ChannelSendError, MAX_OBJECTS, MAX_PACKET};
+pub use claim::Claim;
+pub use credentials::Credentials;
+pub use directory::{RuntimeDirectory, RuntimeDirectoryError, Scope};
+pub use doorbell::Doorbell;
+pub use fork::{ForkGuard, fork_generation};
+pub use map::{Access, MapError, is_immutable, map_memory};
+pub use memory::{Mapping, Purpose, create_memory, page_size, publish_bytes};
+pub use poller::{Event, Interest, Poller, wait_readable, wait_writable};
+pub use process::{ProcessWatch, boot_time_ns, random};
+pub use rendezvous::{ConnectError, Rendezvous, Watch};
+pub use seat::{Listener, Seat};
+
+/// A kernel object that this process owns: on Linux a file descriptor.
+pub type OwnedObject = std::os::fd::OwnedFd;
+/// A kernel object on loan.
+pub type BorrowedObject<'a> = std::os::fd::BorrowedFd<'a>;
+/// The number of a kernel object in this process.
+pub type RawObject = std::os::fd::RawFd;

@@ -1,2 +1,84 @@
-//! Tasks of the repository.
-fn main() {}
+//! Tasks of the repository: `cargo xtask <task>`.
+
+mod run;
+mod steps;
+mod tool;
+
+use std::env;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+const USAGE: &str = "\
+Tasks of the repository:
+
+  cargo xtask test [--all] [STEP…]   run the tests: all of them, or the steps named
+                                     --all: install the tools that are missing, and fail
+                                     where a step would be skipped for want of one
+  cargo xtask bench [ARGUMENT…]      run the benchmarks; the arguments are theirs
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["test", rest @ ..] => test(rest),
+        ["bench", rest @ ..] => bench(rest),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        _ => refuse("which task?"),
+    }
+}
+
+fn test(arguments: &[&str]) -> ExitCode {
+    let (options, names): (Vec<&str>, Vec<&str>) =
+        arguments.iter().partition(|it| it.starts_with('-'));
+    if let Some(unknown) = options.iter().find(|it| **it != "--all") {
+        return refuse(&format!("unknown option {unknown}"));
+    }
+    let mut steps = steps::all();
+    if let Some(unknown) = names.iter().find(|it| steps.iter().all(|s| s.name != **it)) {
+        let known: Vec<_> = steps.iter().map(|it| it.name).collect();
+        return refuse(&format!(
+            "no step {unknown}; there are: {}",
+            known.join(", ")
+        ));
+    }
+    steps.retain(|it| names.is_empty() || names.contains(&it.name));
+
+    let reports = run::all(steps, !options.is_empty());
+    print!("{}", run::table(&reports));
+    if reports.iter().any(run::Report::failed) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn bench(arguments: &[&str]) -> ExitCode {
+    let mut command = cargo(&["run", "--release", "--locked", "-p", "ipmb-bench", "--"]);
+    match command.args(arguments).status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => refuse(&format!("cannot start cargo: {error}")),
+    }
+}
+
+fn refuse(why: &str) -> ExitCode {
+    eprintln!("xtask: {why}\n\n{USAGE}");
+    ExitCode::from(2)
+}
+
+/// `cargo` with `arguments`, at the root of the repository.
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// The root of the repository.
+fn root() -> &'static Path {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own)
+}

@@ -1,0 +1,156 @@
+//! The parts of the tests, in the order in which they run.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::run::Step;
+use crate::tool::{Source, Tool};
+use crate::{cargo, root};
+
+/// The oldest Rust that has to do.
+const MSRV: &str = env!("CARGO_PKG_RUST_VERSION");
+
+const MSRV_TOOLCHAIN: Tool = Tool {
+    name: "Rust toolchain of the MSRV",
+    check: &["rustup", "run", MSRV, "cargo", "--version"],
+    source: Source::ByHand(concat!(
+        "`rustup toolchain install ",
+        env!("CARGO_PKG_RUST_VERSION"),
+        "` gets it; until then clippy::incompatible_msrv stands in for it",
+    )),
+};
+
+const SHELLCHECK: Tool = Tool {
+    name: "shellcheck",
+    check: &["shellcheck", "--version"],
+    source: Source::Install(&[
+        &["apt-get", "update", "-qq"],
+        &[
+            "apt-get",
+            "install",
+            "-qq",
+            "--no-install-recommends",
+            "shellcheck",
+        ],
+    ]),
+};
+
+/// All steps. The quick ones that fail most often come first.
+pub(crate) fn all() -> Vec<Step> {
+    vec![
+        Step {
+            name: "workspace",
+            about: "unit and integration tests of all crates; the examples build",
+            needs: &[],
+            // Every kind of target but benchmarks; what spawns processes runs below, in release.
+            command: cargo(&[
+                "test",
+                "--locked",
+                "--no-fail-fast",
+                "--workspace",
+                "--exclude",
+                "ipmb-tests",
+                "--lib",
+                "--bins",
+                "--tests",
+                "--examples",
+            ]),
+        },
+        Step {
+            name: "doc",
+            about: "the snippets in the documentation, README and guide included",
+            needs: &[],
+            command: cargo(&["test", "--locked", "--no-fail-fast", "--workspace", "--doc"]),
+        },
+        Step {
+            name: "loom",
+            about: "models of the lock-free code, under every schedule",
+            needs: &[],
+            command: loom(),
+        },
+        Step {
+            name: "solar",
+            about: "the main job: real processes, the controller killed on the way",
+            needs: &[],
+            command: cargo(&["run", "--locked", "--release", "--example", "solar"]),
+        },
+        Step {
+            name: "processes",
+            about: "the guarantees, across real processes",
+            needs: &[],
+            // One test at a time: some of them measure.
+            command: cargo(&[
+                "test",
+                "--locked",
+                "--no-fail-fast",
+                "--release",
+                "-p",
+                "ipmb-tests",
+                "--",
+                "--test-threads=1",
+            ]),
+        },
+        Step {
+            name: "scripts",
+            about: "the shell scripts",
+            needs: &[SHELLCHECK],
+            command: shellcheck(),
+        },
+        Step {
+            name: "msrv",
+            about: "the oldest Rust that has to do",
+            needs: &[MSRV_TOOLCHAIN],
+            command: msrv(),
+        },
+    ]
+}
+
+/// The models run in release (they are many thousand executions) and in a target folder of their
+/// own, because the flag would rebuild everything in the common one.
+fn loom() -> Command {
+    let mut flags = env::var_os("RUSTFLAGS").unwrap_or_default();
+    flags.push(" --cfg loom");
+    let mut command = cargo(&[
+        "test",
+        "--locked",
+        "--no-fail-fast",
+        "--release",
+        "-p",
+        "ipmb-lane",
+        "--test",
+        "loom",
+    ]);
+    command.env("RUSTFLAGS", flags);
+    command.env("CARGO_TARGET_DIR", target("loom"));
+    command
+}
+
+fn shellcheck() -> Command {
+    let mut command = Command::new("shellcheck");
+    command.arg(".ci/run").current_dir(root());
+    command
+}
+
+fn msrv() -> Command {
+    let mut command = Command::new("rustup");
+    command.args([
+        "run",
+        MSRV,
+        "cargo",
+        "check",
+        "--locked",
+        "--workspace",
+        "--all-targets",
+    ]);
+    command.env("CARGO_TARGET_DIR", target("msrv"));
+    command.current_dir(root());
+    command
+}
+
+/// A folder for build results beside the ordinary ones.
+fn target(name: &str) -> PathBuf {
+    let common = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target"));
+    root().join(common).join(name)
+}

@@ -15,7 +15,7 @@
 //! ```text
 //! sender                                receiver
 //! Grant::commit        (publish)        Sleeper::arm        (say "I sleep", fence)
-//! publish_fence        (fence)          look at every lane  (ReadySet::take, Consumer::has_news)
+//! publish_fence        (fence)          look at every lane  (Consumer::has_news)
 //! ReadySet::set                         news: Sleeper::disarm, and receive
 //! Waker::should_ring -> ring            none: sleep on the doorbell, then Sleeper::disarm
 //! ```

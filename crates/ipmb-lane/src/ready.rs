@@ -11,8 +11,9 @@ const WORDS: usize = if cfg!(loom) { 2 } else { 16 };
 
 /// A bitmap of the lanes that have news, shared by an inbox and all its senders.
 ///
-/// It is a hint: honest members set their bit, but a hostile one may clear it. So a receiver looks at all its lanes
-/// before it sleeps. Safe to share between threads.
+/// It is a hint: a hostile member may clear bits, and an honest one sets its bit behind the fence that makes sure that
+/// a receiver which goes to sleep sees the message. So a receiver looks at all its lanes before it sleeps, with
+/// [`Consumer::has_news`](crate::Consumer::has_news). While it is awake no bit is lost. Safe to share between threads.
 pub struct ReadySet<M: Memory> {
     region: Region<M>,
 }

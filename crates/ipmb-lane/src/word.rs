@@ -15,7 +15,7 @@ impl<M: Memory> Word<M> {
     ///
     /// [`LaneError::BadSize`]: the memory ends before them, or `offset` is not a multiple of eight.
     pub fn new(mem: M, offset: usize) -> Result<Self, LaneError> {
-        let needed = offset.next_multiple_of(8).saturating_add(8);
+        let needed = offset.saturating_add(8);
         let region = Region::new(mem, needed)?;
         if !offset.is_multiple_of(8) {
             return Err(LaneError::BadSize {

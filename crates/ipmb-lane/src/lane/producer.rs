@@ -147,8 +147,8 @@ impl<M: Memory> Producer<M> {
         self.unfinished = false;
     }
 
-    /// Whether `reserve(len)`, or a fragment of `len` bytes (of [`max_frame`](Self::max_frame), if that is less)
-    /// would find room now.
+    /// Whether `reserve(len)` would find room now, or [`push_fragment`](Self::push_fragment) of `len` bytes would for
+    /// as much of them as it sends at a time.
     pub fn room_for(&self, len: usize) -> bool {
         self.capacity() as u64 - self.used(self.ring.load(HEAD)) >= self.needed(len)
     }

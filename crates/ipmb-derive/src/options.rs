@@ -1,6 +1,6 @@
 //! `#[ipmb(…)]` on the item that is derived for.
 
-use syn::{Attribute, LitStr, Path, Result, parse_quote};
+use syn::{Attribute, Error, LitStr, Path, Result, parse_quote};
 
 /// The path at which the expansion finds `ipmb`: `#[ipmb(crate = "…")]`, else `::ipmb`.
 pub(crate) fn crate_path(attributes: &[Attribute]) -> Result<Path> {
@@ -13,7 +13,9 @@ pub(crate) fn crate_path(attributes: &[Attribute]) -> Result<Path> {
             if path.is_some() {
                 return Err(meta.error("`crate` is given twice"));
             }
-            path = Some(meta.value()?.parse::<LitStr>()?.parse()?);
+            let text: LitStr = meta.value()?.parse()?;
+            let not_a_path = |_| Error::new_spanned(&text, "not a path, as `bus` or `crate::bus`");
+            path = Some(text.parse().map_err(not_a_path)?);
             Ok(())
         })?;
     }
@@ -55,7 +57,7 @@ mod tests {
         let input = parse_quote! { #[ipmb(crate = "x", crate = "y")] struct S; };
         assert_eq!(path_of(&input), "error: `crate` is given twice");
         let input = parse_quote! { #[ipmb(crate = "not a path")] struct S; };
-        assert!(path_of(&input).starts_with("error: "));
+        assert!(path_of(&input).starts_with("error: not a path"));
         let input = parse_quote! { #[ipmb(crate = 1)] struct S; };
         assert!(path_of(&input).starts_with("error: "));
     }

@@ -101,12 +101,12 @@ impl Election {
 
     /// The action after an event.
     pub fn handle(&mut self, event: ElectionEvent) -> ElectionAction {
-        if event == ElectionEvent::Busy {
-            self.pauses = self.pauses.saturating_add(1);
-            return ElectionAction::Pause(pause(self.pauses));
-        }
-        self.pauses = 0;
+        self.pauses = match event {
+            ElectionEvent::Busy => self.pauses.saturating_add(1),
+            _ => 0,
+        };
         match event {
+            ElectionEvent::Busy => ElectionAction::Pause(pause(self.pauses)),
             ElectionEvent::Connected => ElectionAction::Join,
             // Whoever cut us off may still serve: the seat would be taken, and the watch never change.
             ElectionEvent::Lost => ElectionAction::Connect,
@@ -123,7 +123,6 @@ impl Election {
                 ElectionAction::Wait
             }
             ElectionEvent::Foreign { uid } => ElectionAction::Fail(ElectionError::Foreign { uid }),
-            ElectionEvent::Busy => ElectionAction::Connect,
         }
     }
 }

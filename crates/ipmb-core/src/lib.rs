@@ -19,6 +19,7 @@ mod label;
 mod label_op;
 mod limits;
 mod packet;
+mod parking;
 mod selector;
 mod version;
 
@@ -26,7 +27,6 @@ pub mod control;
 pub mod controller;
 pub mod election;
 pub mod handshake;
-pub mod parking;
 pub mod quota;
 
 pub use directory::*;
@@ -43,5 +43,4 @@ pub use control::*;
 pub use controller::*;
 pub use election::*;
 pub use handshake::*;
-pub use parking::*;
 pub use quota::*;

@@ -1,23 +1,82 @@
 //! The controller: who is on the bus, who gets to know whom, and what waits for whom.
+//!
+//! A state machine without I/O. Its shell reports what happens as [`Input`]s, with the time, and
+//! carries out the [`Output`]s that come of it, in order. The order is where guarantees live: a join is
+//! published before it is acknowledged, and what was parked for the joiner is sent before that.
+//!
+//! Messages and connections are the unit of fault: whatever a peer sends, at worst its own connection is
+//! closed.
 
+mod connections;
+mod failover;
 mod input;
+mod introduce;
+mod join;
 mod output;
+mod park;
 mod settings;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use smallvec::SmallVec;
 
 pub use input::{ConnId, Input, Phase};
 pub use output::{Attachment, CloseReason, Output, Side};
 pub use settings::Settings;
 
-use crate::{Credential, Directory, Record};
+use crate::{
+    Credential, Directory, Doorkeeper, DoorkeeperStep, EndpointId, HandshakeError,
+    MAX_HANDSHAKE_PACKET, ParkId, Record, ToController, ToMember,
+    parking::{Delivered, Parking},
+};
+use connections::{Connections, State};
+use failover::Absent;
+use introduce::Introductions;
+use join::Registration;
+use park::ToPark;
 
-/// A placeholder.
+/// The controller of a bus. See the [module](self).
+#[derive(Debug)]
 pub struct Controller {
+    settings: Settings,
+    credential: Credential,
+    generation: u64,
     directory: Directory,
+    directory_bytes: usize,
+    last_order: u64,
+    connections: Connections,
+    live: BTreeMap<EndpointId, ConnId>,
+    absent: Absent,
+    // Until when, and who waits meanwhile, in the order they came.
+    settling: Option<u64>,
+    held: Vec<ConnId>,
+    introductions: Introductions,
+    parking: Parking,
+    // Parked messages for which there may be somebody already.
+    contested: BTreeSet<ParkId>,
+    delivered: Delivered,
 }
 
 impl Controller {
     /// A controller that has just been elected.
-    #[allow(unused_variables)]
+    ///
+    /// `generation` must be above that of every controller before it; the boot-time clock will do.
+    ///
+    /// `inherited` is the directory that the controller's own endpoint held, if it was a member and its
+    /// directory is not out of date (its beacon has not been raised above its generation). The members
+    /// stay routable, and register again as survivors, the controller's own endpoint included.
+    ///
+    /// Without it, `others_present` says whether somebody else holds a membership: then there are
+    /// survivors to come, and nobody is let in before the first of them has brought the directory, or
+    /// [`Settings::settle`] has passed.
+    ///
+    /// Outputs are appended to `out`.
     pub fn new(
         settings: Settings,
         credential: Credential,
@@ -27,26 +86,307 @@ impl Controller {
         now: u64,
         out: &mut Vec<Output>,
     ) -> Self {
-        Self {
-            directory: inherited.unwrap_or_default(),
+        let settling = (inherited.is_none() && others_present).then(|| after(now, settings.settle));
+        let mut controller = Self {
+            delivered: Delivered::new(settings.quotas.remembered_deliveries),
+            settings,
+            credential,
+            generation,
+            directory: Directory::default(),
+            directory_bytes: 0,
+            last_order: 0,
+            connections: Connections::default(),
+            live: BTreeMap::new(),
+            absent: Absent::default(),
+            settling,
+            held: Vec::new(),
+            introductions: Introductions::default(),
+            parking: Parking::default(),
+            contested: BTreeSet::new(),
+        };
+        if let Some(inherited) = inherited {
+            controller.inherit(&inherited, now, out);
+            out.push(Output::RaiseBeacon { to: generation });
+        }
+        controller
+    }
+
+    /// Takes note of something that happened at `now`, in nanoseconds of the boot-time clock, and
+    /// appends what is to be done to `out`. Timers that are due come first.
+    pub fn handle(&mut self, input: Input<'_>, now: u64, out: &mut Vec<Output>) {
+        self.expire(now, out);
+        match input {
+            Input::Accepted {
+                conn,
+                pid,
+                uid,
+                nonce,
+            } => self.accept(conn, (pid, uid), nonce, now, out),
+            Input::LocalMember { conn, pid, uid } => {
+                self.connections
+                    .insert(conn, (pid, uid), State::Admitted, None);
+            }
+            Input::Received {
+                conn,
+                bytes,
+                objects,
+            } => self.receive(conn, bytes, objects, now, out),
+            Input::SurvivorDirectory { conn, directory } => {
+                self.survivor_directory(conn, directory, now, out);
+            }
+            Input::Closed { conn } => self.closed(conn, out),
+            Input::ProcessDied { pid } => self.process_died(pid, out),
+            Input::WatchFailed { pid } => self.watch_failed(pid, now),
+            Input::Tick => {}
         }
     }
 
-    /// Something happened.
-    pub fn handle(&mut self, _input: Input<'_>, _now: u64, _out: &mut Vec<Output>) {}
-
-    /// When to call next, if nothing happens.
+    /// When to call [`handle`](Self::handle) with [`Input::Tick`] if nothing else happens before.
     pub fn next_deadline(&self) -> Option<u64> {
-        None
+        [
+            self.connections.oldest_pending().map(|(due, _)| due),
+            self.absent.first().map(|(due, _)| due),
+            self.parking.next_deadline(),
+            self.settling,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
-    /// How far a connection has come.
-    pub fn phase(&self, _conn: ConnId) -> Option<Phase> {
-        None
+    /// How far a connection has come; `None` if it is closed.
+    pub fn phase(&self, conn: ConnId) -> Option<Phase> {
+        Some(self.connections.get(conn)?.phase())
     }
 
-    /// The records that make up the directory now.
+    /// The number that tells this controller from those before and after it.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The records that make up the directory now, to begin its log anew with.
     pub fn snapshot(&self) -> Vec<Record> {
         self.directory.snapshot().collect()
     }
+
+    fn expire(&mut self, now: u64, out: &mut Vec<Output>) {
+        self.expire_parked(now, out);
+        while let Some((due, conn)) = self.connections.oldest_pending()
+            && due <= now
+        {
+            self.close(conn, CloseReason::Timeout, out);
+        }
+        if self.settling.is_some_and(|due| due <= now) {
+            self.settle(now, out);
+        }
+        while let Some((due, id)) = self.absent.first()
+            && due <= now
+        {
+            self.give_up(id, out);
+        }
+    }
+
+    fn accept(
+        &mut self,
+        conn: ConnId,
+        who: (u32, u32),
+        nonce: [u8; 32],
+        now: u64,
+        out: &mut Vec<Output>,
+    ) {
+        let doorkeeper = Box::new(Doorkeeper::new(&self.credential, nonce));
+        let deadline = after(now, self.settings.handshake_timeout);
+        self.connections
+            .insert(conn, who, State::Handshaking(doorkeeper), Some(deadline));
+        if self.connections.pending() > self.settings.quotas.pending_handshakes
+            && let Some((_, oldest)) = self.connections.oldest_pending()
+        {
+            self.close(oldest, CloseReason::TooManyPending, out);
+        }
+    }
+
+    fn receive(
+        &mut self,
+        conn: ConnId,
+        bytes: &[u8],
+        objects: usize,
+        now: u64,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(connection) = self.connections.get_mut(conn) else {
+            return;
+        };
+        let state = match &mut connection.state {
+            State::Handshaking(doorkeeper) => {
+                let step = greeted(doorkeeper, bytes, objects);
+                return self.greet(conn, step, out);
+            }
+            State::Member(id) => Some(*id),
+            State::Admitted => None,
+            State::Held(_) => return self.close(conn, CloseReason::RegisteredTwice, out),
+        };
+        let Ok(message) = ToController::decode(bytes) else {
+            return self.close(conn, CloseReason::Malformed, out);
+        };
+        let (name, expected) = (message.name(), message.objects());
+        if expected != objects {
+            return self.close(conn, unexpected(name, expected, objects), out);
+        }
+        match (state, message) {
+            (
+                None,
+                ToController::Register {
+                    id,
+                    label,
+                    limits,
+                    receiving,
+                    survivor,
+                },
+            ) => {
+                let registration = Registration {
+                    id,
+                    label,
+                    limits,
+                    receiving,
+                    survivor,
+                };
+                self.register(conn, registration, now, out);
+            }
+            (None, _) => self.close(conn, CloseReason::NotRegistered { message: name }, out),
+            (Some(_), ToController::Register { .. }) => {
+                self.close(conn, CloseReason::RegisteredTwice, out);
+            }
+            (Some(id), ToController::Introduce { peer, again }) => {
+                self.introduce(id, peer, again, out);
+            }
+            (
+                Some(id),
+                ToController::Park {
+                    sequence,
+                    selector,
+                    body,
+                    objects,
+                },
+            ) => {
+                let message = ToPark {
+                    sequence,
+                    selector,
+                    body,
+                    objects,
+                };
+                self.park(conn, id, message, now, out);
+            }
+            (Some(_), ToController::Took { ids }) => self.took(conn, &ids, out),
+            (Some(id), ToController::StopReceiving) => self.stop_receiving(id, out),
+        }
+    }
+
+    fn greet(&mut self, conn: ConnId, step: Greeting, out: &mut Vec<Output>) {
+        let (packet, reason) = match step {
+            Ok(DoorkeeperStep::Send(packet)) => (Some(packet), None),
+            Ok(DoorkeeperStep::Admitted) => {
+                if let Some(connection) = self.connections.get_mut(conn) {
+                    connection.state = State::Admitted;
+                }
+                (None, None)
+            }
+            Err((reason, refusal)) => (refusal, Some(reason)),
+        };
+        out.extend(packet.map(|bytes| Output::Send {
+            conn,
+            bytes,
+            attach: SmallVec::new(),
+            framed: false,
+        }));
+        if let Some(reason) = reason {
+            self.close(conn, reason, out);
+        }
+    }
+
+    /// Publishes a change of the directory.
+    fn publish(&mut self, record: Record, out: &mut Vec<Output>) {
+        self.note(record.clone());
+        out.push(Output::Append(record));
+    }
+
+    /// Takes note of a change of the directory.
+    fn note(&mut self, record: Record) {
+        let (Record::Join(crate::Member { id, .. }) | Record::Leave(id) | Record::Receiving(id, _)) =
+            record;
+        let size = |directory: &Directory| {
+            let member = directory.get(id).cloned();
+            member.map_or(0, |member| size_in_log(&Record::Join(member)))
+        };
+        let before = size(&self.directory);
+        if let Record::Join(member) = &record {
+            self.last_order = self.last_order.max(member.order);
+        }
+        self.directory.apply(record);
+        let after = size(&self.directory);
+        self.directory_bytes = self.directory_bytes.saturating_sub(before) + after;
+    }
+
+    /// Whether the directory takes one more.
+    fn has_room(&self, record: &Record) -> bool {
+        let bytes = self.directory_bytes.saturating_add(size_in_log(record));
+        bytes <= self.settings.quotas.directory_bytes
+    }
+
+    /// Sends to a member, if it is there.
+    fn tell(&self, id: EndpointId, message: &ToMember, out: &mut Vec<Output>) {
+        if let Some(&conn) = self.live.get(&id) {
+            self.send(conn, message, out);
+        }
+    }
+
+    fn send(&self, conn: ConnId, message: &ToMember, out: &mut Vec<Output>) {
+        self.send_with(conn, message, SmallVec::new(), out);
+    }
+
+    fn send_with(
+        &self,
+        conn: ConnId,
+        message: &ToMember,
+        attach: SmallVec<[Attachment; 4]>,
+        out: &mut Vec<Output>,
+    ) {
+        out.push(Output::Send {
+            conn,
+            bytes: message.encode(),
+            attach,
+            framed: true,
+        });
+    }
+}
+
+type Greeting = Result<DoorkeeperStep, (CloseReason, Option<Vec<u8>>)>;
+
+/// A packet of a handshake.
+fn greeted(doorkeeper: &mut Doorkeeper, bytes: &[u8], objects: usize) -> Greeting {
+    if objects > 0 {
+        return Err((unexpected("a packet of the handshake", 0, objects), None));
+    }
+    if bytes.len() > MAX_HANDSHAKE_PACKET {
+        return Err((HandshakeError::Malformed.into(), None));
+    }
+    let step = doorkeeper.handle(bytes);
+    step.map_err(|(error, refusal)| (error.into(), refusal))
+}
+
+fn unexpected(message: &'static str, expected: usize, found: usize) -> CloseReason {
+    CloseReason::Objects {
+        message,
+        expected,
+        found,
+    }
+}
+
+/// What a record takes in the directory's log: a length of four bytes, and itself.
+fn size_in_log(record: &Record) -> usize {
+    4 + record.encode().len()
+}
+
+/// A while after `now`. So long that it overflows is for ever.
+fn after(now: u64, wait: Duration) -> u64 {
+    now.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX))
 }

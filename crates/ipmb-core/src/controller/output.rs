@@ -165,10 +165,10 @@ pub enum CloseReason {
         /// What it sent.
         message: &'static str,
     },
-    /// It registered again on the same connection.
-    #[error("registered twice")]
+    /// It registered again on the same connection, or did not wait for the answer.
+    #[error("registered twice, or did not wait to be welcome")]
     RegisteredTwice,
-    /// Its label, body or message is larger than anything that an honest member sends.
+    /// It parked a large body inline instead of in an object.
     #[error("sent a body of {len} bytes inline, where {limit} are allowed")]
     BodyTooLarge {
         /// The body's length in bytes.

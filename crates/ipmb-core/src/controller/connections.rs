@@ -1,0 +1,99 @@
+//! Who is connected, and how far each has come.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ConnId, Phase, join::Registration};
+use crate::{Doorkeeper, EndpointId};
+
+/// All open connections.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    table: BTreeMap<ConnId, Connection>,
+    // Those that have not registered, by when they must have.
+    pending: BTreeSet<(u64, ConnId)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) pid: u32,
+    pub(super) uid: u32,
+    pub(super) state: State,
+    deadline: Option<u64>,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    /// Nobody yet; the shell reads raw packets.
+    Handshaking(Box<Doorkeeper>),
+    /// Holds the token.
+    Admitted,
+    /// Wants to join, and waits until the controller knows who is on the bus.
+    Held(Box<Registration>),
+    /// Is on the bus.
+    Member(EndpointId),
+}
+
+impl Connections {
+    pub(super) fn insert(
+        &mut self,
+        conn: ConnId,
+        (pid, uid): (u32, u32),
+        state: State,
+        deadline: Option<u64>,
+    ) {
+        let connection = Connection {
+            pid,
+            uid,
+            state,
+            deadline,
+        };
+        self.table.insert(conn, connection);
+        self.pending
+            .extend(deadline.map(|deadline| (deadline, conn)));
+    }
+
+    pub(super) fn get(&self, conn: ConnId) -> Option<&Connection> {
+        self.table.get(&conn)
+    }
+
+    pub(super) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Connection> {
+        self.table.get_mut(&conn)
+    }
+
+    pub(super) fn remove(&mut self, conn: ConnId) -> Option<Connection> {
+        let connection = self.table.remove(&conn)?;
+        if let Some(deadline) = connection.deadline {
+            self.pending.remove(&(deadline, conn));
+        }
+        Some(connection)
+    }
+
+    /// The connection has registered: gives it its new state, and it may take its time from now on.
+    pub(super) fn promote(&mut self, conn: ConnId, state: State) {
+        if let Some(connection) = self.table.get_mut(&conn) {
+            connection.state = state;
+            if let Some(deadline) = connection.deadline.take() {
+                self.pending.remove(&(deadline, conn));
+            }
+        }
+    }
+
+    /// The number of connections that have not registered.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Of those the oldest, and by when it must have.
+    pub(super) fn oldest_pending(&self) -> Option<(u64, ConnId)> {
+        self.pending.first().copied()
+    }
+}
+
+impl Connection {
+    pub(super) fn phase(&self) -> Phase {
+        match self.state {
+            State::Handshaking(_) => Phase::Handshaking,
+            State::Admitted | State::Held(_) | State::Member(_) => Phase::Admitted,
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Taking over: who was on the bus before, and has yet to come.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ConnId, Controller, Output, State, after};
+use crate::{Directory, EndpointId, Record};
+
+/// The members of the last controller that have not registered again.
+#[derive(Debug, Default)]
+pub(super) struct Absent {
+    members: BTreeMap<EndpointId, (u32, u64)>,
+    processes: BTreeMap<u32, BTreeSet<EndpointId>>,
+    deadlines: BTreeSet<(u64, EndpointId)>,
+}
+
+impl Controller {
+    /// Publishes the members of the last controller: they stay routable while they come back.
+    pub(super) fn inherit(&mut self, inherited: &Directory, now: u64, out: &mut Vec<Output>) {
+        for member in inherited.iter() {
+            let record = Record::Join(member.clone());
+            if self.directory.len() >= self.settings.quotas.members || !self.has_room(&record) {
+                break;
+            }
+            self.note(record);
+            let patience = match member.pid {
+                0 => self.settings.grace,
+                _ => self.settings.patience,
+            };
+            self.absent
+                .insert(member.id, member.pid, after(now, patience));
+        }
+        out.push(Output::Snapshot(self.snapshot()));
+        for &pid in self.absent.processes.keys().filter(|pid| **pid != 0) {
+            out.push(Output::WatchProcess { pid });
+        }
+    }
+
+    /// A survivor's directory has been read.
+    pub(super) fn survivor_directory(
+        &mut self,
+        conn: ConnId,
+        directory: Option<Directory>,
+        now: u64,
+        out: &mut Vec<Output>,
+    ) {
+        let held = self.connections.get(conn);
+        let held = held.is_some_and(|connection| matches!(connection.state, State::Held(_)));
+        if let Some(directory) = directory
+            && held
+            && self.settling.is_some()
+            && !directory.is_empty()
+        {
+            self.inherit(&directory, now, out);
+            self.settle(now, out);
+        }
+    }
+
+    /// Nobody needs to be waited for any more: lets in those who were held, survivors first.
+    pub(super) fn settle(&mut self, now: u64, out: &mut Vec<Output>) {
+        self.settling = None;
+        let (survivors, fresh): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|conn| self.is_survivor(*conn));
+        for conn in survivors.into_iter().chain(fresh) {
+            self.let_in(conn, now, out);
+        }
+    }
+
+    pub(super) fn process_died(&mut self, pid: u32, out: &mut Vec<Output>) {
+        for id in self.absent.of_process(pid) {
+            self.give_up(id, out);
+        }
+    }
+
+    pub(super) fn watch_failed(&mut self, pid: u32, now: u64) {
+        let deadline = after(now, self.settings.grace);
+        for id in self.absent.of_process(pid) {
+            self.absent.hurry(id, deadline);
+        }
+    }
+
+    /// An inherited member does not come back.
+    pub(super) fn give_up(&mut self, id: EndpointId, out: &mut Vec<Output>) {
+        self.expect_no_longer(id, out);
+        self.publish(Record::Leave(id), out);
+        self.disappoint_waiting(id, out);
+        self.reconsider(out);
+    }
+
+    /// Whether the member was expected.
+    pub(super) fn expect_no_longer(&mut self, id: EndpointId, out: &mut Vec<Output>) -> bool {
+        let Some(pid) = self.absent.remove(id) else {
+            return false;
+        };
+        if pid != 0 && self.absent.of_process(pid).is_empty() {
+            out.push(Output::UnwatchProcess { pid });
+        }
+        true
+    }
+
+    fn is_survivor(&self, conn: ConnId) -> bool {
+        match self.connections.get(conn).map(|found| &found.state) {
+            Some(State::Held(registration)) => registration.survivor.is_some(),
+            _ => false,
+        }
+    }
+}
+
+impl Absent {
+    fn insert(&mut self, id: EndpointId, pid: u32, deadline: u64) {
+        self.members.insert(id, (pid, deadline));
+        self.processes.entry(pid).or_default().insert(id);
+        self.deadlines.insert((deadline, id));
+    }
+
+    /// Its process.
+    fn remove(&mut self, id: EndpointId) -> Option<u32> {
+        let (pid, deadline) = self.members.remove(&id)?;
+        self.deadlines.remove(&(deadline, id));
+        if let Some(ids) = self.processes.get_mut(&pid) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.processes.remove(&pid);
+            }
+        }
+        Some(pid)
+    }
+
+    pub(super) fn contains(&self, id: EndpointId) -> bool {
+        self.members.contains_key(&id)
+    }
+
+    /// Who is expected first, and until when.
+    pub(super) fn first(&self) -> Option<(u64, EndpointId)> {
+        self.deadlines.first().copied()
+    }
+
+    fn of_process(&self, pid: u32) -> Vec<EndpointId> {
+        let ids = self.processes.get(&pid);
+        ids.into_iter().flatten().copied().collect()
+    }
+
+    fn hurry(&mut self, id: EndpointId, deadline: u64) {
+        if let Some((_, held)) = self.members.get_mut(&id)
+            && deadline < *held
+        {
+            self.deadlines.remove(&(*held, id));
+            self.deadlines.insert((deadline, id));
+            *held = deadline;
+        }
+    }
+}

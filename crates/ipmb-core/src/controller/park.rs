@@ -1,0 +1,209 @@
+//! Parking: a message waits with the controller for somebody it is for.
+
+use smallvec::SmallVec;
+
+use super::{Attachment, CloseReason, ConnId, Controller, Output};
+use crate::{
+    Body, EndpointId, MAX_INLINE_BODY, ParkId, Selector, SelectorMode, ToMember, parking::Parked,
+};
+
+/// A message that its sender wants parked.
+pub(super) struct ToPark {
+    pub(super) sequence: u64,
+    pub(super) selector: Selector,
+    pub(super) body: Body,
+    pub(super) objects: u32,
+}
+
+/// Who a parked message could go to.
+enum Receivers {
+    Nobody,
+    /// Somebody who may have it already, from the last controller.
+    Unknown,
+    /// Members; this one joined first.
+    First(EndpointId),
+}
+
+impl Controller {
+    pub(super) fn park(
+        &mut self,
+        conn: ConnId,
+        sender: EndpointId,
+        message: ToPark,
+        now: u64,
+        out: &mut Vec<Output>,
+    ) {
+        let ToPark {
+            sequence,
+            selector,
+            body,
+            objects,
+        } = message;
+        if let Body::Inline(bytes) = &body
+            && bytes.len() > MAX_INLINE_BODY
+        {
+            let reason = CloseReason::BodyTooLarge {
+                len: bytes.len() as u64,
+                limit: MAX_INLINE_BODY as u64,
+            };
+            return self.close(conn, reason, out);
+        }
+        let id = ParkId { sender, sequence };
+        let answer = if self.delivered.contains(id) {
+            ToMember::Delivered { sequence }
+        } else if self.parking.contains(id) {
+            // The copy that is here stands.
+            ToMember::Parked { sequence }
+        } else {
+            let contested = match self.receivers(&selector.label_op) {
+                Receivers::Nobody => false,
+                Receivers::Unknown => true,
+                Receivers::First(_) => {
+                    return self.send(conn, &ToMember::Routable { sequence }, out);
+                }
+            };
+            if selector.ttl.is_zero() {
+                return self.send(conn, &ToMember::Expired { sequence }, out);
+            }
+            let parked = Parked {
+                id,
+                label_op: selector.label_op,
+                body,
+                objects,
+                deadline: super::after(now, selector.ttl),
+                on_the_way: None,
+            };
+            let stored = parked.stored_objects() > 0;
+            let body = matches!(parked.body, Body::Object { .. });
+            match self.parking.insert(parked, &self.settings.quotas) {
+                Ok(()) => {
+                    if stored {
+                        out.push(Output::StoreParked { conn, id, body });
+                    }
+                    if contested {
+                        self.contested.insert(id);
+                    }
+                    ToMember::Parked { sequence }
+                }
+                Err(reason) => ToMember::ParkRefused { sequence, reason },
+            }
+        };
+        self.send(conn, &answer, out);
+    }
+
+    /// Sends a parked message to a member. It stays until the member says that it arrived.
+    pub(super) fn deliver(&mut self, conn: ConnId, id: ParkId, out: &mut Vec<Output>) {
+        self.contested.remove(&id);
+        let Some(parked) = self.parking.get_mut(id) else {
+            return;
+        };
+        parked.on_the_way = Some(conn);
+        let mut attach = SmallVec::new();
+        if matches!(parked.body, Body::Object { .. }) {
+            attach.push(Attachment::ParkedBody(id));
+        }
+        if parked.objects > 0 {
+            attach.push(Attachment::ParkedObjects(id));
+        }
+        let message = ToMember::Deliver {
+            id,
+            body: parked.body.clone(),
+            objects: parked.objects,
+        };
+        self.send_with(conn, &message, attach, out);
+    }
+
+    /// A member says that parked messages have arrived.
+    pub(super) fn took(&mut self, conn: ConnId, ids: &[ParkId], out: &mut Vec<Output>) {
+        for &id in ids {
+            let parked = self.parking.get(id);
+            if parked.is_some_and(|parked| parked.on_the_way == Some(conn)) {
+                self.arrived(id, out);
+            }
+        }
+    }
+
+    /// A parked message has arrived, with this controller or an earlier one.
+    pub(super) fn arrived(&mut self, id: ParkId, out: &mut Vec<Output>) {
+        self.delivered.insert(id);
+        if self.unpark(id, out) {
+            let sequence = id.sequence;
+            self.tell(id.sender, &ToMember::Delivered { sequence }, out);
+        }
+    }
+
+    /// Parked messages whose ttl is over. One that is on its way counts as arrived.
+    pub(super) fn expire_parked(&mut self, now: u64, out: &mut Vec<Output>) {
+        for id in self.parking.due(now) {
+            let parked = self.parking.get(id);
+            if parked.is_some_and(|parked| parked.on_the_way.is_some()) {
+                self.arrived(id, out);
+            } else if self.unpark(id, out) {
+                let sequence = id.sequence;
+                self.tell(id.sender, &ToMember::Expired { sequence }, out);
+            }
+        }
+    }
+
+    /// The connection is gone, and with it what was on its way there.
+    pub(super) fn take_back(&mut self, conn: ConnId, out: &mut Vec<Output>) {
+        for id in self.parking.on_the_way_to(conn) {
+            if let Some(parked) = self.parking.get_mut(id) {
+                parked.on_the_way = None;
+                self.contested.insert(id);
+            }
+        }
+        self.reconsider(out);
+    }
+
+    /// Something has changed that decides what becomes of messages that were parked although somebody
+    /// might have been there for them.
+    pub(super) fn reconsider(&mut self, out: &mut Vec<Output>) {
+        for id in self.contested.clone() {
+            let Some(parked) = self.parking.get(id) else {
+                self.contested.remove(&id);
+                continue;
+            };
+            match self.receivers(&parked.label_op) {
+                Receivers::Unknown => {}
+                Receivers::Nobody => {
+                    self.contested.remove(&id);
+                }
+                // Whoever sent it keeps its messages in order better than we can; if there is nobody
+                // to do it, we send it.
+                Receivers::First(receiver) => {
+                    if self.live.contains_key(&id.sender) {
+                        self.unpark(id, out);
+                        let sequence = id.sequence;
+                        self.tell(id.sender, &ToMember::Routable { sequence }, out);
+                    } else if let Some(&conn) = self.live.get(&receiver) {
+                        self.deliver(conn, id, out);
+                    }
+                }
+            }
+        }
+    }
+
+    fn receivers(&self, label_op: &crate::LabelOp) -> Receivers {
+        let matching = self.directory.matching(label_op, SelectorMode::Multicast);
+        if matching.iter().any(|id| self.absent.contains(*id)) {
+            return Receivers::Unknown;
+        }
+        match matching.first() {
+            Some(first) => Receivers::First(*first),
+            None => Receivers::Nobody,
+        }
+    }
+
+    /// Whether it was there.
+    fn unpark(&mut self, id: ParkId, out: &mut Vec<Output>) -> bool {
+        self.contested.remove(&id);
+        let Some(parked) = self.parking.remove(id) else {
+            return false;
+        };
+        if parked.stored_objects() > 0 {
+            out.push(Output::DropParked(id));
+        }
+        true
+    }
+}

@@ -1,0 +1,185 @@
+//! Messages that wait for somebody: what is kept, for how long, and at whose expense.
+
+mod delivered;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use delivered::Delivered;
+
+use crate::{Body, ConnId, EndpointId, Label, LabelOp, ParkId, ParkRefusal, Quotas};
+
+/// A message that waits. Its objects, if any, are with the shell.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    pub(crate) id: ParkId,
+    pub(crate) label_op: LabelOp,
+    pub(crate) body: Body,
+    pub(crate) objects: u32,
+    /// When its ttl ends.
+    pub(crate) deadline: u64,
+    /// The member it was sent to, which has not said yet that it arrived.
+    pub(crate) on_the_way: Option<ConnId>,
+}
+
+/// All messages that wait, in the order they came.
+#[derive(Debug, Default)]
+pub(crate) struct Parking {
+    messages: BTreeMap<u64, (Parked, Usage)>,
+    arrivals: BTreeMap<ParkId, u64>,
+    deadlines: BTreeSet<(u64, ParkId)>,
+    usage: BTreeMap<EndpointId, Usage>,
+    total: Usage,
+    next: u64,
+}
+
+/// What parked messages cost the controller.
+#[derive(Debug, Default, Clone, Copy)]
+struct Usage {
+    bytes: u64,
+    messages: u64,
+    objects: u64,
+}
+
+impl Parking {
+    /// Keeps a message whose id is not there yet, if the quotas allow it.
+    pub(crate) fn insert(&mut self, parked: Parked, quotas: &Quotas) -> Result<(), ParkRefusal> {
+        let cost = Usage::of(&parked);
+        let mut usage = self.usage_of(parked.id.sender);
+        usage.add(cost);
+        usage.check(quotas)?;
+        let mut total = self.total;
+        total.add(cost);
+        if total.bytes > quotas.parked_bytes || total.objects > quotas.parked_objects {
+            return Err(ParkRefusal::BusFull);
+        }
+        self.total = total;
+        self.usage.insert(parked.id.sender, usage);
+        self.arrivals.insert(parked.id, self.next);
+        self.deadlines.insert((parked.deadline, parked.id));
+        self.messages.insert(self.next, (parked, cost));
+        self.next += 1;
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, id: ParkId) -> Option<Parked> {
+        let (parked, cost) = self.messages.remove(&self.arrivals.remove(&id)?)?;
+        self.deadlines.remove(&(parked.deadline, id));
+        self.total.subtract(cost);
+        let mut usage = self.usage_of(id.sender);
+        usage.subtract(cost);
+        if usage.messages == 0 {
+            self.usage.remove(&id.sender);
+        } else {
+            self.usage.insert(id.sender, usage);
+        }
+        Some(parked)
+    }
+
+    pub(crate) fn contains(&self, id: ParkId) -> bool {
+        self.arrivals.contains_key(&id)
+    }
+
+    pub(crate) fn get(&self, id: ParkId) -> Option<&Parked> {
+        let (parked, _) = self.messages.get(self.arrivals.get(&id)?)?;
+        Some(parked)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ParkId) -> Option<&mut Parked> {
+        let (parked, _) = self.messages.get_mut(self.arrivals.get(&id)?)?;
+        Some(parked)
+    }
+
+    /// The messages for somebody of that label, in the order they came.
+    pub(crate) fn matching(&self, label: &Label) -> Vec<ParkId> {
+        self.messages
+            .values()
+            .map(|(parked, _)| parked)
+            .filter(|parked| parked.on_the_way.is_none() && parked.label_op.validate(label))
+            .map(|parked| parked.id)
+            .collect()
+    }
+
+    /// The messages that were sent to that connection and have not arrived, in the order they came.
+    pub(crate) fn on_the_way_to(&self, conn: ConnId) -> Vec<ParkId> {
+        self.messages
+            .values()
+            .map(|(parked, _)| parked)
+            .filter(|parked| parked.on_the_way == Some(conn))
+            .map(|parked| parked.id)
+            .collect()
+    }
+
+    /// The messages whose ttl is over, in the order it ended.
+    pub(crate) fn due(&self, now: u64) -> Vec<ParkId> {
+        self.deadlines
+            .iter()
+            .take_while(|(deadline, _)| *deadline <= now)
+            .map(|(_, id)| *id)
+            .collect()
+    }
+
+    /// When the next ttl ends.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    fn usage_of(&self, sender: EndpointId) -> Usage {
+        self.usage.get(&sender).copied().unwrap_or_default()
+    }
+}
+
+impl Parked {
+    /// How many objects the shell keeps for it.
+    pub(crate) fn stored_objects(&self) -> u64 {
+        let body = matches!(self.body, Body::Object { .. });
+        u64::from(self.objects) + u64::from(body)
+    }
+}
+
+impl Usage {
+    /// What an operator or operand takes in memory, and what a message takes besides its parts; no
+    /// need to be exact.
+    const NODE: u64 = 64;
+    const MESSAGE: u64 = 512;
+
+    fn of(parked: &Parked) -> Self {
+        let words = parked.label_op.node_count() as u64 * Self::NODE;
+        Self {
+            bytes: parked
+                .body
+                .len()
+                .saturating_add(words)
+                .saturating_add(Self::MESSAGE),
+            messages: 1,
+            objects: parked.stored_objects(),
+        }
+    }
+
+    fn add(&mut self, cost: Self) {
+        self.bytes = self.bytes.saturating_add(cost.bytes);
+        self.messages += cost.messages;
+        self.objects = self.objects.saturating_add(cost.objects);
+    }
+
+    fn subtract(&mut self, cost: Self) {
+        self.bytes = self.bytes.saturating_sub(cost.bytes);
+        self.messages = self.messages.saturating_sub(cost.messages);
+        self.objects = self.objects.saturating_sub(cost.objects);
+    }
+
+    fn check(&self, quotas: &Quotas) -> Result<(), ParkRefusal> {
+        if self.bytes > quotas.parked_bytes_per_endpoint {
+            let limit = quotas.parked_bytes_per_endpoint;
+            return Err(ParkRefusal::Bytes { limit });
+        }
+        if self.messages > quotas.parked_messages_per_endpoint {
+            let limit = quotas.parked_messages_per_endpoint;
+            return Err(ParkRefusal::Messages { limit });
+        }
+        if self.objects > quotas.parked_objects_per_endpoint {
+            let limit = quotas.parked_objects_per_endpoint;
+            return Err(ParkRefusal::Objects { limit });
+        }
+        Ok(())
+    }
+}

@@ -3,6 +3,7 @@
 #![cfg(loom)]
 
 use ipmb_lane::*;
+use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use std::sync::Arc;
@@ -269,22 +270,35 @@ fn loom_finds_the_wake_up_that_is_lost_without_the_fence() {
     explore(3, || sleep_and_wake(1, 2, false));
 }
 
+/// A place where threads may switch. Loom looks at the last access to a word only, and so takes a load that is followed
+/// by the same thread's write for one that no other thread's load could have come between.
+fn may_switch(tick: &AtomicUsize) {
+    tick.fetch_add(1, Ordering::Relaxed);
+}
+
 #[test]
 fn the_ready_set_loses_nothing_while_the_receiver_is_busy() {
     explore(3, || {
         let set = HeapMemory::new(READY_LEN);
         let ready = ReadySet::new(set.clone()).unwrap();
         let (mut producer, mut consumer) = lane(false);
+        let tick = Arc::new(AtomicUsize::new(0));
+        let ticking = tick.clone();
         let sender = thread::spawn(move || {
             let ready = ReadySet::new(set).unwrap();
             for number in 0..2 {
                 push(&mut producer, number).unwrap();
                 publish_fence();
+                may_switch(&ticking);
                 ready.set(70);
+                may_switch(&ticking);
             }
         });
         for _ in 0..2 {
-            while ready.take(1) == 1 << 6 && pop(&mut consumer).is_some() {}
+            may_switch(&tick);
+            let bits = ready.take(1);
+            may_switch(&tick);
+            while bits == 1 << 6 && pop(&mut consumer).is_some() {}
         }
         sender.join().unwrap();
         assert!(!consumer.has_news() || ready.take(1) == 1 << 6);

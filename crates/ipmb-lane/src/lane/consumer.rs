@@ -64,8 +64,8 @@ impl<M: Memory> Consumer<M> {
     /// Takes the next message, or the next part of one, out of the lane.
     ///
     /// `out` is cleared, and holds a whole message if the answer is [`Popped::Message`]. A message in fragments is
-    /// collected inside, and changes places with `out` when it is complete. The work of a call is bounded by one
-    /// frame.
+    /// collected inside, and changes places with `out` when it is complete, so that the memory of `out` serves for the
+    /// next one. The work of a call is bounded by one frame.
     ///
     /// # Errors
     ///
@@ -168,10 +168,8 @@ impl<M: Memory> Consumer<M> {
             if self.ring.move_head(head, end) {
                 return popped;
             }
-            // The message was dropped. If we had the beginning of it, that goes too.
+            // The message was dropped. If we had the beginning of it, the first frame of the next throws that away.
             out.clear();
-            self.partial.clear();
-            self.partial_len = 0;
         }
         Ok(Popped::Partial)
     }

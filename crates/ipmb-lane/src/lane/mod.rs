@@ -156,6 +156,7 @@ impl<M: Memory> Ring<M> {
     }
 
     /// The frame at `head`, or behind the padding there, if there is a sound one in front of `tail`.
+    #[inline]
     fn frame(&self, head: u64, tail: u64) -> Option<Frame> {
         let available = tail.wrapping_sub(head);
         if available > self.capacity || !head.is_multiple_of(8) || !tail.is_multiple_of(8) {
@@ -181,6 +182,7 @@ impl<M: Memory> Ring<M> {
     }
 
     /// The frame at `start` with the first word `word`, if it fits in `room` bytes.
+    #[inline]
     fn frame_from(&self, word: u64, start: u64, room: u64) -> Option<Frame> {
         let len = word & u64::from(u32::MAX);
         let (prefix, message_len, offset) = match word >> 32 {

@@ -46,7 +46,13 @@ pub enum ToController {
     },
     /// "Keep this until somebody comes for it." Answered by [`ToMember::Parked`],
     /// [`ToMember::Routable`], [`ToMember::ParkRefused`], [`ToMember::Delivered`] or
-    /// [`ToMember::Expired`]; after `Parked` one of the others follows.
+    /// [`ToMember::Expired`]; after `Parked` one of the last two follows.
+    ///
+    /// Whoever parks a message holds back what it sends to the same endpoints until it has an answer,
+    /// so that nothing overtakes it, and after a change of controller until it has parked the message
+    /// again and has an answer to that. The answer can take a while then: the controller does not
+    /// know what becomes of a message that somebody may have received already, who matches and has yet
+    /// to register again.
     ///
     /// Objects: the body's, if it is one; then those of the message itself and the descriptors of
     /// its memory regions, in the order of the message header.

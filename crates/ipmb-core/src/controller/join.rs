@@ -80,10 +80,11 @@ impl Controller {
             receiving: registration.receiving,
             limits: registration.limits,
         };
+        let expected = self.expect_no_longer(id, out);
         // What was kept for it goes out before anybody can see it, and so before whatever anybody
         // sends it; it is visible before it hears that it is.
         let waiting = match member.receiving {
-            true => self.parking.matching(&member.label),
+            true => self.waiting_for(&member.label),
             false => Vec::new(),
         };
         for parked in &waiting {
@@ -102,7 +103,7 @@ impl Controller {
         self.live.insert(id, conn);
         let attach = smallvec![Attachment::Directory, Attachment::Beacon];
         self.send_with(conn, &welcome, attach, out);
-        if self.expect_no_longer(id, out) {
+        if expected {
             self.introduce_waiting(id, out);
             self.reconsider(out);
         }

@@ -58,7 +58,8 @@ pub struct Controller {
     held: Vec<ConnId>,
     introductions: Introductions,
     parking: Parking,
-    // Parked messages for which there may be somebody already.
+    // Parked messages that a member may have, who has yet to register again, and what their senders
+    // parked after them.
     contested: BTreeSet<ParkId>,
     delivered: Delivered,
 }

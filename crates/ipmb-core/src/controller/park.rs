@@ -1,10 +1,13 @@
 //! Parking: a message waits with the controller for somebody it is for.
 
+use std::{collections::BTreeMap, ops::RangeInclusive};
+
 use smallvec::SmallVec;
 
 use super::{Attachment, CloseReason, ConnId, Controller, Output};
 use crate::{
-    Body, EndpointId, MAX_INLINE_BODY, ParkId, Selector, SelectorMode, ToMember, parking::Parked,
+    Body, EndpointId, Label, LabelOp, MAX_INLINE_BODY, ParkId, Selector, SelectorMode, ToMember,
+    parking::Parked,
 };
 
 /// A message that its sender wants parked.
@@ -49,46 +52,58 @@ impl Controller {
             return self.close(conn, reason, out);
         }
         let id = ParkId { sender, sequence };
-        let answer = if self.delivered.contains(id) {
-            ToMember::Delivered { sequence }
-        } else if self.parking.contains(id) {
+        if self.delivered.contains(id) {
+            return self.send(conn, &ToMember::Delivered { sequence }, out);
+        }
+        if let Some(parked) = self.parking.get(id) {
             // The copy that is here stands.
-            ToMember::Parked { sequence }
-        } else {
-            let contested = match self.receivers(&selector.label_op) {
+            if !self.contested.contains(&parked.id) {
+                self.send(conn, &ToMember::Parked { sequence }, out);
+            }
+            return;
+        }
+        // Behind a message that is contested, so that the two cannot overtake each other.
+        let contested = self.contested.range(of_sender(sender)).next().is_some()
+            || match self.receivers(&selector.label_op) {
                 Receivers::Nobody => false,
                 Receivers::Unknown => true,
                 Receivers::First(_) => {
                     return self.send(conn, &ToMember::Routable { sequence }, out);
                 }
             };
-            if selector.ttl.is_zero() {
-                return self.send(conn, &ToMember::Expired { sequence }, out);
-            }
-            let parked = Parked {
-                id,
-                label_op: selector.label_op,
-                body,
-                objects,
-                deadline: super::after(now, selector.ttl),
-                on_the_way: None,
-            };
-            let stored = parked.stored_objects() > 0;
-            let body = matches!(parked.body, Body::Object { .. });
-            match self.parking.insert(parked, &self.settings.quotas) {
-                Ok(()) => {
-                    if stored {
-                        out.push(Output::StoreParked { conn, id, body });
-                    }
-                    if contested {
-                        self.contested.insert(id);
-                    }
-                    ToMember::Parked { sequence }
-                }
-                Err(reason) => ToMember::ParkRefused { sequence, reason },
-            }
+        if selector.ttl.is_zero() {
+            return self.send(conn, &ToMember::Expired { sequence }, out);
+        }
+        let parked = Parked {
+            id,
+            label_op: selector.label_op,
+            body,
+            objects,
+            deadline: super::after(now, selector.ttl),
+            on_the_way: None,
         };
-        self.send(conn, &answer, out);
+        let stored = parked.stored_objects() > 0;
+        let body = matches!(parked.body, Body::Object { .. });
+        if let Err(reason) = self.parking.insert(parked, &self.settings.quotas) {
+            return self.send(conn, &ToMember::ParkRefused { sequence, reason }, out);
+        }
+        if stored {
+            out.push(Output::StoreParked { conn, id, body });
+        }
+        if contested {
+            self.contested.insert(id);
+        } else {
+            self.send(conn, &ToMember::Parked { sequence }, out);
+        }
+    }
+
+    /// The messages to send to a member that is about to be on the bus, in the order they came. Not
+    /// those that somebody else may have, nor what their senders parked after them.
+    pub(super) fn waiting_for(&self, label: &Label) -> Vec<ParkId> {
+        let undecided = self.undecided();
+        let mut waiting = self.parking.matching(label);
+        waiting.retain(|id| !is_behind(*id, &undecided));
+        waiting
     }
 
     /// Sends a parked message to a member. It stays until the member says that it arrived.
@@ -145,36 +160,41 @@ impl Controller {
         }
     }
 
-    /// The connection is gone, and with it what was on its way there.
+    /// The connection is gone. What was on its way there waits again, unless there is somebody else by
+    /// now, who may have later messages already: then it is lost with who it was for.
     pub(super) fn take_back(&mut self, conn: ConnId, out: &mut Vec<Output>) {
         for id in self.parking.on_the_way_to(conn) {
-            if let Some(parked) = self.parking.get_mut(id) {
-                parked.on_the_way = None;
-                self.contested.insert(id);
-            }
-        }
-        self.reconsider(out);
-    }
-
-    /// Something has changed that decides what becomes of messages that were parked although somebody
-    /// might have been there for them.
-    pub(super) fn reconsider(&mut self, out: &mut Vec<Output>) {
-        for id in self.contested.clone() {
             let Some(parked) = self.parking.get(id) else {
-                self.contested.remove(&id);
                 continue;
             };
+            if !matches!(self.receivers(&parked.label_op), Receivers::Nobody) {
+                self.arrived(id, out);
+            } else if let Some(parked) = self.parking.get_mut(id) {
+                parked.on_the_way = None;
+            }
+        }
+    }
+
+    /// Something has changed that may decide what becomes of contested messages.
+    pub(super) fn reconsider(&mut self, out: &mut Vec<Output>) {
+        let undecided = self.undecided();
+        for id in self.contested.clone() {
+            if is_behind(id, &undecided) {
+                continue;
+            }
+            self.contested.remove(&id);
+            let Some(parked) = self.parking.get(id) else {
+                continue;
+            };
+            let sequence = id.sequence;
             match self.receivers(&parked.label_op) {
                 Receivers::Unknown => {}
-                Receivers::Nobody => {
-                    self.contested.remove(&id);
-                }
+                Receivers::Nobody => self.tell(id.sender, &ToMember::Parked { sequence }, out),
                 // Whoever sent it keeps its messages in order better than we can; if there is nobody
                 // to do it, we send it.
                 Receivers::First(receiver) => {
                     if self.live.contains_key(&id.sender) {
                         self.unpark(id, out);
-                        let sequence = id.sequence;
                         self.tell(id.sender, &ToMember::Routable { sequence }, out);
                     } else if let Some(&conn) = self.live.get(&receiver) {
                         self.deliver(conn, id, out);
@@ -184,7 +204,21 @@ impl Controller {
         }
     }
 
-    fn receivers(&self, label_op: &crate::LabelOp) -> Receivers {
+    /// By sender, the first of its messages that somebody may have who has yet to register again.
+    fn undecided(&self) -> BTreeMap<EndpointId, u64> {
+        let mut undecided = BTreeMap::new();
+        for id in &self.contested {
+            if !undecided.contains_key(&id.sender)
+                && let Some(parked) = self.parking.get(*id)
+                && matches!(self.receivers(&parked.label_op), Receivers::Unknown)
+            {
+                undecided.insert(id.sender, id.sequence);
+            }
+        }
+        undecided
+    }
+
+    fn receivers(&self, label_op: &LabelOp) -> Receivers {
         let matching = self.directory.matching(label_op, SelectorMode::Multicast);
         if matching.iter().any(|id| self.absent.contains(*id)) {
             return Receivers::Unknown;
@@ -206,4 +240,15 @@ impl Controller {
         }
         true
     }
+}
+
+/// All ids of a sender.
+fn of_sender(sender: EndpointId) -> RangeInclusive<ParkId> {
+    let id = |sequence| ParkId { sender, sequence };
+    id(0)..=id(u64::MAX)
+}
+
+fn is_behind(id: ParkId, undecided: &BTreeMap<EndpointId, u64>) -> bool {
+    let first = undecided.get(&id.sender);
+    first.is_some_and(|first| *first <= id.sequence)
 }

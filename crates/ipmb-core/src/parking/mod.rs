@@ -75,10 +75,6 @@ impl Parking {
         Some(parked)
     }
 
-    pub(crate) fn contains(&self, id: ParkId) -> bool {
-        self.arrivals.contains_key(&id)
-    }
-
     pub(crate) fn get(&self, id: ParkId) -> Option<&Parked> {
         let (parked, _) = self.messages.get(self.arrivals.get(&id)?)?;
         Some(parked)

@@ -1,0 +1,293 @@
+//! Rule 4: taking over from a controller that died.
+
+use super::*;
+
+const TTL: Duration = Duration::from_secs(30);
+
+#[test]
+fn inherited_members_stay_routable_and_come_back_as_they_were() {
+    let inherited = directory(&[(1, "a"), (2, "b")]);
+    let mut bus = Bus::with(Settings::default(), Some(inherited.clone()), true);
+    assert_eq!(
+        bus.news(),
+        ["snapshot of 2", "watch 1", "watch 2", "raise beacon"]
+    );
+    bus.rejoin(2, "b", survivor(2));
+    assert_eq!(
+        bus.news(),
+        ["#2 store", "#2 raise beacon", "unwatch 2", "#2 welcome(0)"]
+    );
+    assert_eq!(bus.controller.directory, inherited);
+    bus.close(2);
+    assert_eq!(bus.news(), ["leave 2", "drop 2"]);
+}
+
+#[test]
+fn who_died_with_the_controller_is_removed() {
+    let inherited = directory(&[(1, "a"), (2, "b"), (3, "c")]);
+    let mut bus = Bus::with(Settings::default(), Some(inherited), true);
+    bus.news();
+    bus.handle(Input::ProcessDied { pid: 1 });
+    bus.handle(Input::ProcessDied { pid: 1 });
+    assert_eq!(bus.news(), ["unwatch 1", "leave 1"]);
+    bus.handle(Input::WatchFailed { pid: 2 });
+    bus.pass(Duration::from_secs(1));
+    assert_eq!(bus.news(), ["unwatch 2", "leave 2"]);
+    bus.pass(Duration::from_secs(9));
+    assert_eq!(bus.news(), ["unwatch 3", "leave 3"]);
+    // Who comes late has its id and its place still.
+    bus.rejoin(3, "c", survivor(3));
+    assert_eq!(
+        bus.news(),
+        ["#3 store", "#3 raise beacon", "join 3", "#3 welcome(0)"]
+    );
+    assert_eq!(bus.controller.directory, directory(&[(3, "c")]));
+}
+
+#[test]
+fn only_the_process_of_an_inherited_member_takes_its_place() {
+    let inherited = directory(&[(1, "a")]);
+    let mut bus = Bus::with(Settings::default(), Some(inherited), true);
+    bus.news();
+    bus.admit(2, 2);
+    bus.say(2, register_survivor(1, "a", survivor(1)));
+    assert_eq!(bus.news()[0], "#2 refused(IdTaken)");
+}
+
+#[test]
+fn a_join_that_the_last_controller_published_but_never_acknowledged_is_taken_up() {
+    let inherited = directory(&[(1, "a")]);
+    let mut bus = Bus::with(Settings::default(), Some(inherited.clone()), true);
+    bus.news();
+    bus.join(1, "a");
+    assert_eq!(bus.news(), ["#1 store", "unwatch 1", "#1 welcome(0)"]);
+    assert_eq!(bus.controller.directory, inherited);
+}
+
+#[test]
+fn a_survivor_of_a_later_controller_is_not_ours() {
+    let mut bus = Bus::new();
+    bus.rejoin(
+        1,
+        "a",
+        Survivor {
+            generation: GENERATION + 1,
+            ..survivor(1)
+        },
+    );
+    assert_eq!(bus.news()[0], "#1 refused(Outdated)");
+}
+
+#[test]
+fn a_taken_order_is_not_given_twice() {
+    let mut bus = Bus::new();
+    bus.rejoin(1, "a", survivor(5));
+    bus.rejoin(2, "a", survivor(5));
+    bus.rejoin(3, "a", survivor(4));
+    let members = bus.controller.directory.iter();
+    let members: Vec<_> = members.map(|m| (m.id.0, m.order)).collect();
+    assert_eq!(members, [(3, 4), (1, 5), (2, bus.now)]);
+}
+
+#[test]
+fn nobody_is_let_in_before_a_survivor_has_told_who_is_there() {
+    let mut bus = Bus::with(Settings::default(), None, true);
+    bus.join(8, "new");
+    bus.join(9, "new");
+    bus.close(9);
+    assert_eq!(bus.news(), ["#8 store", "#9 store", "drop 9"]);
+    bus.rejoin(2, "b", survivor(2));
+    assert_eq!(
+        bus.news(),
+        ["#2 store", "#2 read directory", "#2 raise beacon"]
+    );
+    bus.handle(Input::SurvivorDirectory {
+        conn: ConnId(2),
+        directory: Some(directory(&[(1, "a"), (2, "b")])),
+    });
+    assert_eq!(
+        bus.news(),
+        [
+            "snapshot of 2",
+            "watch 1",
+            "watch 2",
+            "unwatch 2",
+            "#2 welcome(0)",
+            "join 8",
+            "#8 welcome(0)"
+        ]
+    );
+    // From now on the directory is known.
+    bus.rejoin(1, "a", survivor(1));
+    assert_eq!(
+        bus.news(),
+        ["#1 store", "#1 raise beacon", "unwatch 1", "#1 welcome(0)"]
+    );
+}
+
+#[test]
+fn a_directory_that_is_out_of_date_tells_nothing() {
+    let mut bus = Bus::with(Settings::default(), None, true);
+    bus.rejoin(2, "b", survivor(2));
+    bus.join(8, "new");
+    bus.news();
+    for directory in [None, Some(Directory::default())] {
+        let conn = ConnId(2);
+        bus.handle(Input::SurvivorDirectory { conn, directory });
+        assert!(bus.news().is_empty());
+    }
+    bus.pass(Duration::from_millis(50));
+    assert_eq!(
+        bus.news(),
+        ["join 2", "#2 welcome(0)", "join 8", "#8 welcome(0)"]
+    );
+}
+
+#[test]
+fn a_directory_that_comes_too_late_is_not_asked_for() {
+    let mut bus = Bus::with(Settings::default(), None, true);
+    bus.pass(Duration::from_millis(50));
+    bus.rejoin(2, "b", survivor(2));
+    let news = bus.news();
+    assert!(!news.contains(&"#2 read directory".to_owned()), "{news:?}");
+    bus.handle(Input::SurvivorDirectory {
+        conn: ConnId(2),
+        directory: Some(directory(&[(1, "a")])),
+    });
+    assert!(bus.news().is_empty());
+}
+
+#[test]
+fn what_arrived_under_the_last_controller_does_not_arrive_again() {
+    let inherited = directory(&[(1, "a"), (2, "b")]);
+    let delivered = vec![park_id(1, 1)];
+    let two = Survivor {
+        delivered,
+        ..survivor(2)
+    };
+
+    // The receiver comes first.
+    let mut bus = Bus::with(Settings::default(), Some(inherited.clone()), true);
+    bus.rejoin(2, "b", two.clone());
+    bus.rejoin(1, "a", survivor(1));
+    bus.news();
+    bus.park(1, 1, "b", TTL);
+    assert_eq!(bus.news(), ["#1 delivered(1)"]);
+
+    // The sender comes first.
+    let mut bus = Bus::with(Settings::default(), Some(inherited), true);
+    bus.rejoin(1, "a", survivor(1));
+    bus.news();
+    bus.park(1, 1, "b", TTL);
+    assert!(bus.news().is_empty());
+    bus.rejoin(2, "b", two);
+    assert_eq!(
+        bus.news(),
+        [
+            "#1 delivered(1)",
+            "#2 store",
+            "#2 raise beacon",
+            "unwatch 2",
+            "#2 welcome(0)"
+        ]
+    );
+}
+
+#[test]
+fn what_may_have_arrived_waits_for_who_knows() {
+    let inherited = directory(&[(1, "a"), (2, "b"), (3, "b")]);
+    let mut bus = Bus::with(Settings::default(), Some(inherited), true);
+    bus.rejoin(1, "a", survivor(1));
+    bus.rejoin(3, "b", survivor(3));
+    bus.news();
+    bus.park(1, 1, "b", TTL);
+    // It must not overtake the first.
+    bus.park(1, 2, "c", TTL);
+    bus.join(4, "b c");
+    assert_eq!(bus.news(), ["#4 store", "join 4", "#4 welcome(0)"]);
+    // It has not arrived, and never will there: the sender sends it to the next.
+    bus.handle(Input::ProcessDied { pid: 2 });
+    assert_eq!(
+        bus.news(),
+        ["unwatch 2", "leave 2", "#1 routable(1)", "#1 routable(2)"]
+    );
+}
+
+#[test]
+fn if_nobody_is_left_to_send_it_the_controller_does() {
+    let inherited = directory(&[(1, "a"), (2, "b"), (3, "b")]);
+    let mut bus = Bus::with(Settings::default(), Some(inherited), true);
+    bus.rejoin(1, "a", survivor(1));
+    bus.rejoin(3, "b", survivor(3));
+    bus.park(1, 1, "b", TTL);
+    bus.close(1);
+    bus.news();
+    bus.handle(Input::ProcessDied { pid: 2 });
+    assert_eq!(bus.news(), ["unwatch 2", "leave 2", "#3 deliver(1.1)"]);
+}
+
+#[test]
+fn what_nobody_has_after_all_waits_on() {
+    let inherited = directory(&[(1, "a"), (2, "b")]);
+    let mut bus = Bus::with(Settings::default(), Some(inherited), true);
+    bus.rejoin(1, "a", survivor(1));
+    bus.park(1, 1, "b", TTL);
+    bus.news();
+    bus.handle(Input::ProcessDied { pid: 2 });
+    assert_eq!(bus.news(), ["unwatch 2", "leave 2", "#1 parked(1)"]);
+    bus.join(4, "b");
+    assert!(bus.news().contains(&"#4 deliver(1.1)".to_owned()));
+}
+
+#[test]
+fn what_had_not_arrived_comes_with_the_welcome() {
+    let inherited = directory(&[(1, "a"), (2, "b")]);
+    let mut bus = Bus::with(Settings::default(), Some(inherited), true);
+    bus.rejoin(1, "a", survivor(1));
+    bus.park(1, 1, "b", TTL);
+    bus.news();
+    bus.rejoin(2, "b", survivor(2));
+    assert_eq!(
+        bus.news(),
+        [
+            "#2 store",
+            "#2 raise beacon",
+            "unwatch 2",
+            "#2 deliver(1.1)",
+            "#2 welcome(1)"
+        ]
+    );
+}
+
+#[test]
+fn a_sender_that_lost_its_connection_hears_of_the_delivery_when_it_asks() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.park(1, 1, "b", TTL);
+    bus.close(1);
+    bus.join(2, "b");
+    let ids = vec![park_id(1, 1)];
+    bus.say(2, ToController::Took { ids });
+    bus.admit(3, 1);
+    let same_generation = Survivor {
+        generation: GENERATION,
+        ..survivor(1)
+    };
+    bus.say(3, register_survivor(1, "a", same_generation));
+    bus.news();
+    bus.park(3, 1, "b", TTL);
+    assert_eq!(bus.news(), ["#3 delivered(1)"]);
+}
+
+#[test]
+fn a_survivors_directory_is_taken_as_far_as_the_quotas_go() {
+    let mut settings = Settings::default();
+    settings.quotas.members = 2;
+    let mut bus = Bus::with(settings, None, true);
+    bus.rejoin(1, "a", survivor(1));
+    bus.handle(Input::SurvivorDirectory {
+        conn: ConnId(1),
+        directory: Some(directory(&[(1, "a"), (2, "b"), (3, "c"), (4, "d")])),
+    });
+    assert_eq!(bus.controller.directory.len(), 2);
+}

@@ -1,0 +1,123 @@
+//! Rule 3: introductions.
+
+use super::*;
+
+fn two() -> Bus {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.join(2, "b");
+    bus.news();
+    bus
+}
+
+#[test]
+fn both_get_an_end_of_the_same_channel() {
+    let mut bus = two();
+    bus.say(1, introduce(2, false));
+    let ends: Vec<_> = bus
+        .out
+        .iter()
+        .map(|output| match output {
+            Output::Send { attach, .. } => attach.to_vec(),
+            _ => Vec::new(),
+        })
+        .collect();
+    let end = |side, peer| {
+        let peer = EndpointId(peer);
+        vec![
+            Attachment::PairEnd { pair: 1, side },
+            Attachment::Doorbell(peer),
+            Attachment::InboxPage(peer),
+            Attachment::ReadySet(peer),
+        ]
+    };
+    assert_eq!(ends, [end(Side::Asker, 2), end(Side::Peer, 1)]);
+    assert_eq!(
+        bus.news(),
+        ["#1 introduced(2, pair 1)", "#2 introduced(1', pair 1)"]
+    );
+}
+
+#[test]
+fn asking_at_the_same_time_makes_one_pair() {
+    let mut bus = two();
+    bus.say(1, introduce(2, false));
+    bus.news();
+    bus.say(2, introduce(1, false));
+    bus.say(1, introduce(2, false));
+    assert!(bus.news().is_empty());
+    bus.say(2, introduce(1, true));
+    assert_eq!(
+        bus.news(),
+        ["#2 introduced(1, pair 2)", "#1 introduced(2', pair 2)"]
+    );
+}
+
+#[test]
+fn who_came_back_is_introduced_anew() {
+    let mut bus = two();
+    bus.say(1, introduce(2, false));
+    bus.close(2);
+    bus.news();
+    bus.say(1, introduce(2, false));
+    assert_eq!(bus.news(), ["#1 no peer(2)"]);
+    bus.admit(3, 2);
+    bus.say(3, register(2, "b"));
+    bus.news();
+    bus.say(1, introduce(2, false));
+    assert_eq!(
+        bus.news(),
+        ["#1 introduced(2, pair 2)", "#3 introduced(1', pair 2)"]
+    );
+}
+
+#[test]
+fn an_inherited_peer_is_waited_for() {
+    let inherited = directory(&[(1, "a"), (2, "b"), (3, "c")]);
+    let mut bus = Bus::with(Settings::default(), Some(inherited), true);
+    bus.rejoin(1, "a", survivor(1));
+    bus.news();
+    bus.say(1, introduce(2, false));
+    bus.say(1, introduce(2, false));
+    bus.say(1, introduce(3, false));
+    assert!(bus.news().is_empty());
+    bus.rejoin(2, "b", survivor(2));
+    assert_eq!(
+        bus.news(),
+        [
+            "#2 store",
+            "#2 raise beacon",
+            "unwatch 2",
+            "#2 welcome(0)",
+            "#1 introduced(2, pair 1)",
+            "#2 introduced(1', pair 1)"
+        ]
+    );
+    bus.handle(Input::ProcessDied { pid: 3 });
+    assert_eq!(bus.news(), ["unwatch 3", "leave 3", "#1 no peer(3)"]);
+}
+
+#[test]
+fn new_pairs_are_not_made_for_ever() {
+    let mut bus = two();
+    bus.say(1, introduce(2, false));
+    for _ in 1..64 {
+        bus.say(1, introduce(2, true));
+    }
+    assert_eq!(bus.news().len(), 128);
+    // Who asks too often goes; the other may ask.
+    bus.say(2, introduce(1, true));
+    assert_eq!(bus.news().len(), 2);
+    bus.say(1, introduce(2, true));
+    assert!(bus.news()[0].starts_with("#1 close: asked more than 64 times"));
+}
+
+#[test]
+fn an_endpoint_can_be_introduced_to_itself() {
+    let mut bus = two();
+    bus.say(1, introduce(1, false));
+    assert_eq!(
+        bus.news(),
+        ["#1 introduced(1, pair 1)", "#1 introduced(1', pair 1)"]
+    );
+}

@@ -1,0 +1,158 @@
+//! Rules 1, 5 and 6: coming and going.
+
+use super::*;
+
+#[test]
+fn a_join_is_published_before_it_is_acknowledged() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    assert_eq!(bus.news(), ["#1 store", "join 1", "#1 welcome(0)"]);
+}
+
+#[test]
+fn orders_are_unique_and_rise_even_within_one_nanosecond() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.join(2, "a");
+    let orders: Vec<_> = bus.controller.directory.iter().map(|m| m.order).collect();
+    assert_eq!(orders, [bus.now, bus.now + 1]);
+}
+
+#[test]
+fn the_own_endpoint_registers_without_a_handshake() {
+    let mut bus = Bus::new();
+    bus.handle(Input::LocalMember {
+        conn: ConnId(1),
+        pid: 1,
+        uid: 1,
+    });
+    bus.pass(Duration::from_secs(60));
+    bus.say(1, register(1, "a"));
+    assert_eq!(bus.news(), ["#1 store", "join 1", "#1 welcome(0)"]);
+}
+
+#[test]
+fn who_leaves_is_gone_for_everybody() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.news();
+    bus.close(1);
+    assert_eq!(bus.news(), ["leave 1", "drop 1"]);
+    assert!(bus.controller.directory.is_empty());
+    assert_eq!(bus.controller.directory_bytes, 0);
+    bus.say(1, introduce(1, false));
+    assert!(bus.news().is_empty());
+}
+
+#[test]
+fn who_stops_receiving_matches_no_more() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.news();
+    bus.say(1, ToController::StopReceiving);
+    bus.say(1, ToController::StopReceiving);
+    bus.park(1, 1, "a", Duration::from_secs(1));
+    assert_eq!(bus.news(), ["receiving 1 false", "#1 parked(1)"]);
+}
+
+#[test]
+fn a_full_bus_refuses() {
+    let mut settings = Settings::default();
+    settings.quotas.members = 1;
+    settings.quotas.label_bytes = 3;
+    let mut bus = Bus::with(settings, None, false);
+    bus.join(1, "long");
+    bus.join(2, "a");
+    bus.news();
+    bus.join(3, "b");
+    let refused = bus.news();
+    assert_eq!(refused[0], "#3 refused(TooManyEndpoints { limit: 1 })");
+    assert!(refused[1].starts_with("#3 close"));
+    bus.close(2);
+    bus.join(4, "b");
+    assert_eq!(bus.controller.directory.len(), 1);
+}
+
+#[test]
+fn a_label_too_large_is_refused() {
+    let mut settings = Settings::default();
+    settings.quotas.label_bytes = 3;
+    let mut bus = Bus::with(settings, None, false);
+    bus.join(1, "long");
+    assert_eq!(bus.news()[0], "#1 refused(LabelTooLarge { limit: 3 })");
+    assert!(bus.controller.directory.is_empty());
+}
+
+#[test]
+fn the_directory_never_grows_over_its_log() {
+    let mut settings = Settings::default();
+    settings.quotas.directory_bytes = 200;
+    let mut bus = Bus::with(settings, None, false);
+    for conn in 1..20 {
+        bus.join(conn, "a label of several words");
+        let log: usize = bus.controller.snapshot().iter().map(size_in_log).sum();
+        assert_eq!(log, bus.controller.directory_bytes);
+        assert!(log <= 200);
+    }
+    let news = bus.news();
+    assert!(news.contains(&"#19 refused(DirectoryFull)".to_owned()));
+}
+
+#[test]
+fn nobody_takes_the_id_of_another_process() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.news();
+    bus.admit(2, 2);
+    bus.say(2, register(1, "b"));
+    assert_eq!(bus.news()[0], "#2 refused(IdTaken)");
+    // The same process does: its old connection is a dead one.
+    bus.admit(3, 1);
+    bus.say(3, register(1, "a"));
+    assert_eq!(
+        bus.news(),
+        [
+            "#1 close: replaced by a newer connection of the same endpoint",
+            "leave 1",
+            "drop 1",
+            "#3 store",
+            "join 1",
+            "#3 welcome(0)"
+        ]
+    );
+}
+
+#[test]
+fn a_connection_that_never_registers_is_cut_off() {
+    let mut bus = Bus::new();
+    bus.accept(1, 1);
+    bus.admit(2, 2);
+    bus.pass(Duration::from_millis(1999));
+    assert!(bus.news().is_empty());
+    bus.pass(Duration::from_millis(1));
+    assert_eq!(
+        bus.news(),
+        [
+            "#1 close: did not register in time",
+            "#2 close: did not register in time"
+        ]
+    );
+    assert_eq!(bus.controller.next_deadline(), None);
+}
+
+#[test]
+fn of_too_many_strangers_the_oldest_is_cut_off() {
+    let mut settings = Settings::default();
+    settings.quotas.pending_handshakes = 2;
+    let mut bus = Bus::with(settings, None, false);
+    bus.join(9, "member");
+    bus.news();
+    for conn in 1..=3 {
+        bus.now += 1;
+        bus.accept(conn, 1);
+    }
+    assert_eq!(
+        bus.news(),
+        ["#1 close: too many connections that have not registered"]
+    );
+}

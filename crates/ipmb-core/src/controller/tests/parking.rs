@@ -1,0 +1,258 @@
+//! Rule 2: parking.
+
+use super::*;
+
+const TTL: Duration = Duration::from_secs(5);
+
+fn took(ids: &[ParkId]) -> ToController {
+    ToController::Took { ids: ids.to_vec() }
+}
+
+fn with_objects(sequence: u64, objects: u32) -> ToController {
+    ToController::Park {
+        sequence,
+        selector: Selector {
+            ttl: TTL,
+            ..Selector::unicast("b")
+        },
+        body: Body::Object { len: 100 },
+        objects,
+    }
+}
+
+#[test]
+fn what_was_parked_arrives_before_anybody_sees_the_joiner() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.park(1, 1, "b", TTL);
+    bus.park(1, 2, "c", TTL);
+    bus.park(1, 3, "b", TTL);
+    bus.news();
+    bus.join(2, "b");
+    assert_eq!(
+        bus.news(),
+        [
+            "#2 store",
+            "#2 deliver(1.1)",
+            "#2 deliver(1.3)",
+            "join 2",
+            "#2 welcome(2)"
+        ]
+    );
+    bus.say(2, took(&[park_id(1, 1), park_id(1, 3)]));
+    assert_eq!(bus.news(), ["#1 delivered(1)", "#1 delivered(3)"]);
+    bus.join(3, "b");
+    assert_eq!(bus.news(), ["#3 store", "join 3", "#3 welcome(0)"]);
+}
+
+#[test]
+fn what_somebody_can_receive_is_not_parked() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.news();
+    bus.park(1, 1, "a", TTL);
+    bus.park(1, 2, "b", Duration::ZERO);
+    assert_eq!(bus.news(), ["#1 routable(1)", "#1 expired(2)"]);
+}
+
+#[test]
+fn a_ttl_ends() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.park(1, 1, "b", TTL);
+    bus.say(1, with_objects(2, 0));
+    bus.news();
+    bus.pass(TTL);
+    assert_eq!(bus.news(), ["#1 expired(1)", "drop 1.2", "#1 expired(2)"]);
+    bus.join(2, "b");
+    assert_eq!(bus.news(), ["#2 store", "join 2", "#2 welcome(0)"]);
+}
+
+#[test]
+fn a_ttl_that_ends_with_a_join_has_ended() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.park(1, 1, "b", TTL);
+    bus.admit(2, 2);
+    bus.news();
+    bus.now += 5 * SECOND;
+    bus.admit(3, 3);
+    bus.say(3, register(3, "b"));
+    assert!(bus.news().contains(&"#3 welcome(0)".to_owned()));
+}
+
+#[test]
+fn a_ttl_without_end_does_not_overflow() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.park(1, 1, "b", Duration::MAX);
+    bus.news();
+    bus.pass(Duration::from_secs(1 << 32));
+    assert!(bus.news().is_empty());
+}
+
+#[test]
+fn what_was_parked_outlives_its_sender() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.say(1, with_objects(1, 2));
+    bus.close(1);
+    bus.news();
+    bus.join(2, "b");
+    bus.say(2, took(&[park_id(1, 1)]));
+    assert_eq!(
+        bus.news(),
+        [
+            "#2 store",
+            "#2 deliver(1.1)",
+            "join 2",
+            "#2 welcome(1)",
+            "drop 1.1"
+        ]
+    );
+}
+
+#[test]
+fn objects_go_with_their_message() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.news();
+    bus.say(1, with_objects(1, 2));
+    assert!(bus.out.contains(&Output::StoreParked {
+        conn: ConnId(1),
+        id: park_id(1, 1),
+        body: true
+    }));
+    bus.join(2, "b");
+    let attached = bus.out.iter().find_map(|output| match output {
+        Output::Send {
+            conn: ConnId(2),
+            attach,
+            framed: true,
+            ..
+        } => Some(attach.to_vec()),
+        _ => None,
+    });
+    let expected = vec![
+        Attachment::ParkedBody(park_id(1, 1)),
+        Attachment::ParkedObjects(park_id(1, 1)),
+    ];
+    assert_eq!(attached, Some(expected));
+}
+
+#[test]
+fn a_receiver_that_dies_on_the_doorstep_takes_nothing_with_it() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.park(1, 1, "b", TTL);
+    bus.join(2, "b");
+    bus.news();
+    bus.close(2);
+    assert_eq!(bus.news(), ["leave 2", "drop 2"]);
+    bus.join(3, "b");
+    assert!(bus.news().contains(&"#3 deliver(1.1)".to_owned()));
+    // Meanwhile somebody else has joined and may have later messages: it must not come after them.
+    bus.join(4, "b");
+    bus.news();
+    bus.close(3);
+    assert_eq!(bus.news(), ["leave 3", "drop 3", "#1 delivered(1)"]);
+}
+
+#[test]
+fn what_is_on_its_way_when_its_ttl_ends_has_arrived() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.park(1, 1, "b", TTL);
+    bus.join(2, "b");
+    bus.news();
+    bus.pass(TTL);
+    assert_eq!(bus.news(), ["#1 delivered(1)"]);
+    assert_eq!(bus.controller.next_deadline(), None);
+}
+
+#[test]
+fn nobody_confirms_for_another() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.park(1, 1, "b", TTL);
+    bus.join(2, "b");
+    bus.news();
+    bus.say(1, took(&[park_id(1, 1), park_id(1, 2)]));
+    assert!(bus.news().is_empty());
+}
+
+#[test]
+fn parked_again_is_parked_once() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.park(1, 1, "b", TTL);
+    bus.park(1, 1, "b", TTL);
+    bus.join(2, "b");
+    bus.say(2, took(&[park_id(1, 1)]));
+    bus.news();
+    bus.park(1, 1, "b", TTL);
+    assert_eq!(bus.news(), ["#1 delivered(1)"]);
+}
+
+#[test]
+fn everybody_pays_for_what_they_park() {
+    let mut settings = Settings::default();
+    settings.quotas.parked_messages_per_endpoint = 1;
+    settings.quotas.parked_objects_per_endpoint = 3;
+    let mut bus = Bus::with(settings, None, false);
+    bus.join(1, "a");
+    bus.join(2, "z");
+    bus.news();
+    bus.say(1, with_objects(1, 3));
+    bus.say(1, with_objects(2, 2));
+    bus.say(1, with_objects(3, 0));
+    bus.say(2, with_objects(1, 0));
+    assert_eq!(
+        bus.news(),
+        [
+            "#1 park refused(1, Objects { limit: 3 })",
+            "store 1.2",
+            "#1 parked(2)",
+            "#1 park refused(3, Messages { limit: 1 })",
+            "store 2.1",
+            "#2 parked(1)"
+        ]
+    );
+    bus.pass(TTL);
+    bus.news();
+    bus.say(1, with_objects(3, 0));
+    assert_eq!(bus.news(), ["store 1.3", "#1 parked(3)"]);
+}
+
+#[test]
+fn bytes_are_counted_whether_inline_or_not() {
+    let mut settings = Settings::default();
+    settings.quotas.parked_bytes_per_endpoint = 10_000;
+    settings.quotas.parked_bytes = 12_000;
+    let mut bus = Bus::with(settings, None, false);
+    bus.join(1, "a");
+    bus.join(2, "z");
+    bus.news();
+    let park = |sequence, body| ToController::Park {
+        sequence,
+        selector: Selector {
+            ttl: TTL,
+            ..Selector::unicast("b")
+        },
+        body,
+        objects: 0,
+    };
+    bus.say(1, park(1, Body::Object { len: u64::MAX }));
+    bus.say(1, park(2, Body::Inline(vec![0; 9_000])));
+    bus.say(1, park(3, Body::Object { len: 1_000 }));
+    bus.say(2, park(1, Body::Object { len: 9_000 }));
+    assert_eq!(
+        bus.news(),
+        [
+            "#1 park refused(1, Bytes { limit: 10000 })",
+            "#1 parked(2)",
+            "#1 park refused(3, Bytes { limit: 10000 })",
+            "#2 park refused(1, BusFull)"
+        ]
+    );
+}

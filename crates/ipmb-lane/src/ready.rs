@@ -57,6 +57,15 @@ impl<M: Memory> ReadySet<M> {
         bits
     }
 
+    /// The bits of a word, left as they are. Words that do not exist are empty.
+    #[inline]
+    pub fn peek(&self, word: usize) -> u64 {
+        if word >= WORDS {
+            return 0;
+        }
+        self.region.word(word * 8).load(Ordering::Relaxed)
+    }
+
     /// How many words [`take`](Self::take) knows.
     pub const fn words() -> usize {
         WORDS

@@ -129,7 +129,7 @@ fn dropping_the_oldest_races_with_popping_it() {
         let sender = thread::spawn(move || {
             for number in 8..10 {
                 while push(&mut producer, number).is_err() {
-                    assert!(producer.drop_oldest());
+                    assert!(producer.drop_oldest().is_some());
                 }
             }
         });
@@ -152,7 +152,7 @@ fn dropping_races_with_a_message_in_fragments() {
         assert_eq!(producer.push_fragment(16, 0, &message), Ok(8));
         assert_eq!(producer.push_fragment(16, 8, &message[8..]), Ok(8));
         let sender = thread::spawn(move || {
-            let dropped = producer.drop_oldest();
+            let dropped = producer.drop_oldest().is_some();
             push(&mut producer, 1).unwrap();
             push(&mut producer, 2).unwrap();
             dropped

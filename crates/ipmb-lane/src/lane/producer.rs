@@ -181,21 +181,20 @@ impl<M: Memory> Producer<M> {
     /// Frees, and counts, the oldest message that has not been popped. What has been popped of a message that came
     /// in fragments is thrown away with the rest.
     ///
-    /// False: there is none (the message that is being sent now does not count), or the lane was not made for it.
-    pub fn drop_oldest(&mut self) -> bool {
+    /// Returns the position behind the message, as [`produced`](Self::produced) counts.
+    /// `None`: there is none (the message that is being sent now does not count), or the lane was not made for it.
+    pub fn drop_oldest(&mut self) -> Option<u64> {
         for _ in 0..if self.drops_oldest { ATTEMPTS } else { 0 } {
             let seen = self.ring.load(HEAD);
             let head = self.tail.wrapping_sub(self.used(seen));
-            let Some(end) = self.oldest_end(head) else {
-                return false;
-            };
+            let end = self.oldest_end(head)?;
             if self.ring.move_head(seen, end) {
                 self.head = end;
                 self.count_dropped();
-                return true;
+                return Some(end);
             }
         }
-        false
+        None
     }
 
     /// Counts a message that was not sent because the lane was full.

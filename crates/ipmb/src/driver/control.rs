@@ -1,0 +1,304 @@
+//! What the controller says, and what we tell it.
+
+use super::{Driver, LACK_TIME, Later, Phase, token};
+use crate::{
+    endpoint::{Bearings, Fate, ParkState, Status},
+    inbox::{Arrival, Delivery},
+    memory::Shared,
+};
+use ipmb_core::{Body, EndpointId, ParkId, Survivor, ToController, ToMember};
+use ipmb_lane::{LogReader, Memory, Word};
+use ipmb_sys::{
+    Access, ChannelRecvError, Event, Interest, Mapping, OwnedObject, is_immutable, map_memory,
+    page_size,
+};
+use std::{io, os::fd::AsFd, sync::Arc, time::Instant};
+
+/// So many parked messages that came lately are remembered.
+const REMEMBERED: usize = 1024;
+/// Directories may be of any size that a controller chooses, within reason.
+const LARGEST_DIRECTORY: usize = 1 << 30;
+
+/// What a controller gave us when it welcomed us.
+pub(super) struct Membership {
+    pub(super) order: u64,
+    pub(super) generation: u64,
+    pub(super) directory: OwnedObject,
+    pub(super) beacon: OwnedObject,
+}
+
+impl Driver {
+    pub(super) fn control_event(&mut self, event: &Event) {
+        if event.writable {
+            self.woken();
+        }
+        while self.endpoint.link().pipe.is_some() {
+            match self.read_packet() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(()) => return self.lose_controller(),
+            }
+        }
+    }
+
+    pub(super) fn read_control_again(&mut self) {
+        let link = self.endpoint.link();
+        if let Some(pipe) = &link.pipe {
+            let channel = pipe.channel().as_fd();
+            let _ = self
+                .poller
+                .modify(channel, token::CONTROL, Interest::Readable);
+        }
+    }
+
+    /// Asks to be a member, or to be one again.
+    pub(super) fn register(&mut self) {
+        match self.registration() {
+            Ok((message, objects)) => {
+                let mut link = self.endpoint.link();
+                let sent = link
+                    .pipe
+                    .as_mut()
+                    .map(|pipe| pipe.send(&message.encode(), objects));
+                drop(link);
+                match sent {
+                    Some(Ok(true)) => {}
+                    Some(Ok(false)) => self.woken(),
+                    _ => self.lose_controller(),
+                }
+            }
+            Err(error) => self.lack(error),
+        }
+    }
+
+    pub(super) fn stop_receiving(&mut self) {
+        let mut link = self.endpoint.link();
+        if link.deaf && matches!(self.phase, Phase::Member) {
+            self.endpoint
+                .tell_controller(&mut link, &ToController::StopReceiving);
+            link.deaf = false;
+        }
+    }
+
+    fn registration(&self) -> io::Result<(ToController, Vec<OwnedObject>)> {
+        let (doorbell, page, ready) = self.endpoint.inbox.objects();
+        let mut objects = vec![
+            doorbell.try_clone()?.into_object(),
+            page.try_clone()?,
+            ready.try_clone()?,
+        ];
+        let survivor = match &self.membership {
+            None => None,
+            Some(membership) => {
+                objects.push(membership.beacon.try_clone()?);
+                objects.push(membership.directory.try_clone()?);
+                Some(Survivor {
+                    order: membership.order,
+                    generation: membership.generation,
+                    delivered: self.delivered.iter().copied().collect(),
+                })
+            }
+        };
+        let message = ToController::Register {
+            id: self.endpoint.id,
+            label: self.endpoint.options.label.clone(),
+            limits: self.endpoint.limits(),
+            receiving: !self.endpoint.inbox.is_closed(),
+            survivor,
+        };
+        Ok((message, objects))
+    }
+
+    /// Reads one packet; `Ok(false)`: there is none. `Err`: the controller is gone.
+    fn read_packet(&mut self) -> Result<bool, ()> {
+        let Some(channel) = self
+            .endpoint
+            .link()
+            .pipe
+            .as_ref()
+            .map(|pipe| Arc::clone(pipe.channel()))
+        else {
+            return Ok(false);
+        };
+        let (mut bytes, mut objects) = (Vec::new(), Vec::new());
+        match channel.try_recv(&mut bytes, &mut objects) {
+            Ok(()) => {}
+            Err(ChannelRecvError::Empty) => return Ok(false),
+            Err(ChannelRecvError::NoDescriptors) => {
+                self.starve(&channel, io::Error::from_raw_os_error(24));
+                return Ok(false);
+            }
+            Err(ChannelRecvError::Io(error)) => {
+                self.starve(&channel, error);
+                return Ok(false);
+            }
+            Err(_) => return Err(()),
+        }
+        if self.handshake_packet(&bytes) {
+            return Ok(!matches!(self.phase, Phase::Ended));
+        }
+        let count = objects.len();
+        self.objects.append(&mut objects);
+        match self.assembler.push(&bytes, count) {
+            Ok(None) => Ok(true),
+            Ok(Some((message, count))) => {
+                let rest = self.objects.split_off(count.min(self.objects.len()));
+                let objects = std::mem::replace(&mut self.objects, rest);
+                let message = ToMember::decode(&message).map_err(|_| ())?;
+                if message.objects() != objects.len() {
+                    return Err(());
+                }
+                self.told(message, objects)?;
+                Ok(!matches!(self.phase, Phase::Ended))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the controller does not keep to the protocol");
+                Err(())
+            }
+        }
+    }
+
+    /// Nothing more can be read until there are free descriptors. Waking for it would be busy
+    /// waiting.
+    fn starve(&mut self, channel: &ipmb_sys::Channel, error: io::Error) {
+        tracing::warn!(%error, "what the controller says cannot be read");
+        let _ = self
+            .poller
+            .modify(channel.as_fd(), token::CONTROL, Interest::HangupOnly);
+        if self.membership.is_none() {
+            return self.end(Fate::from(&error));
+        }
+        self.endpoint.link().lack = Some(error);
+        self.endpoint.room.announce();
+        self.later = Some((Instant::now() + LACK_TIME, Later::ReadControl));
+    }
+
+    fn told(&mut self, message: ToMember, objects: Vec<OwnedObject>) -> Result<(), ()> {
+        match message {
+            ToMember::Deliver { id, body, .. } => match delivery(id, body, objects) {
+                Ok(delivery) => self.deliveries.push(delivery),
+                Err(error) => {
+                    tracing::warn!(%error, "a parked message cannot be read");
+                }
+            },
+            ToMember::Welcome {
+                order, generation, ..
+            } => {
+                let [directory, beacon] = <[_; 2]>::try_from(objects).map_err(|_| ())?;
+                let membership = Membership {
+                    order,
+                    generation,
+                    directory,
+                    beacon,
+                };
+                if let Err(error) = self.welcome(membership) {
+                    self.lack(error);
+                }
+            }
+            ToMember::Refused(reason) => self.end(Fate::Refused(reason.to_string())),
+            ToMember::Introduced {
+                peer, pid, limits, ..
+            } => {
+                let objects = <[_; 4]>::try_from(objects).map_err(|_| ())?;
+                self.introduced(peer, pid, limits, objects);
+            }
+            ToMember::NoSuchPeer { peer } => self.no_such_peer(peer),
+            ToMember::Parked { sequence } => self.settle(sequence, Some(ParkState::Held)),
+            ToMember::Routable { sequence } => self.settle(sequence, Some(ParkState::Routable)),
+            ToMember::ParkRefused { sequence, reason } => {
+                self.settle(sequence, Some(ParkState::Refused(reason.to_string())));
+            }
+            ToMember::Delivered { sequence } => self.settle(sequence, None),
+            ToMember::Expired { sequence } => self.expire(sequence),
+            _ => return Err(()),
+        }
+        Ok(())
+    }
+
+    fn welcome(&mut self, membership: Membership) -> io::Result<()> {
+        let bearings = bearings(&membership)?;
+        let ids: Vec<ParkId> = self.deliveries.iter().map(|delivery| delivery.id).collect();
+        for delivery in self.deliveries.drain(..) {
+            self.endpoint.inbox.arrive(Arrival::Parked(delivery));
+        }
+        self.delivered.extend(&ids);
+        while self.delivered.len() > REMEMBERED {
+            self.delivered.pop_front();
+        }
+        self.rendezvous.enlist()?;
+        self.membership = Some(membership);
+        self.phase = Phase::Member;
+        self.later = None;
+        self.stop_watching();
+        let left = self.endpoint.routing().install(bearings);
+        self.endpoint.part_from(left);
+        let mut link = self.endpoint.link();
+        link.status = Status::Member;
+        if !ids.is_empty() {
+            self.endpoint
+                .tell_controller(&mut link, &ToController::Took { ids });
+        }
+        let wanted: Vec<(EndpointId, bool)> = link
+            .wanted
+            .iter()
+            .map(|(&id, &again)| (id, again))
+            .collect();
+        for (peer, again) in wanted {
+            self.endpoint
+                .tell_controller(&mut link, &ToController::Introduce { peer, again });
+        }
+        self.endpoint.park_again(&mut link);
+        drop(link);
+        self.stop_receiving();
+        self.endpoint.link_changed().notify_all();
+        self.endpoint.room.announce();
+        Ok(())
+    }
+}
+
+/// Maps what the controller gave us.
+fn bearings(membership: &Membership) -> io::Result<Bearings> {
+    let directory = map(&membership.directory, Access::ReadOnly, LARGEST_DIRECTORY)?;
+    let beacon = map(&membership.beacon, Access::ReadWrite, page_size())?;
+    Ok(Bearings {
+        generation: membership.generation,
+        log: LogReader::attach(directory).map_err(io::Error::other)?,
+        beacon: Word::new(beacon, 0).map_err(io::Error::other)?,
+    })
+}
+
+pub(super) fn map(object: &OwnedObject, access: Access, most: usize) -> io::Result<Shared> {
+    let mapping: Mapping =
+        map_memory(object.as_fd(), access, page_size()..=most).map_err(io::Error::other)?;
+    Ok(Shared::new(mapping))
+}
+
+fn delivery(id: ParkId, body: Body, mut objects: Vec<OwnedObject>) -> io::Result<Delivery> {
+    let body = match body {
+        Body::Inline(bytes) => bytes,
+        Body::Object { len } => {
+            if objects.is_empty() {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            read_body(&objects.remove(0), len)?
+        }
+        _ => return Err(io::ErrorKind::InvalidData.into()),
+    };
+    Ok(Delivery { id, body, objects })
+}
+
+/// Copies the body of a parked message, which nobody can change any more.
+fn read_body(object: &OwnedObject, len: u64) -> io::Result<Vec<u8>> {
+    if !is_immutable(object.as_fd()) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let len = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidData)?;
+    let mapping = map_memory(object.as_fd(), Access::ReadOnly, len.max(1)..=usize::MAX)
+        .map_err(io::Error::other)?;
+    let memory = Shared::new(mapping);
+    let mut bytes = vec![0; len];
+    // SAFETY: the mapping has at least `len` bytes (it was checked when it was made), and the
+    // object is sealed against writing, so that nobody changes them meanwhile.
+    unsafe { std::ptr::copy_nonoverlapping(memory.as_ptr(), bytes.as_mut_ptr(), len) };
+    Ok(bytes)
+}

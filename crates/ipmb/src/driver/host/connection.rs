@@ -1,0 +1,183 @@
+//! The connections of members, and of those who want to become members.
+
+use super::Host;
+use crate::{
+    driver::{Driver, token},
+    endpoint::Pipe,
+};
+use ipmb_core::{Assembler, ConnId, Input, MAX_HANDSHAKE_PACKET, Phase, Quotas};
+use ipmb_sys::{Channel, ChannelRecvError, Credentials, Interest, OwnedObject};
+use std::{io, os::fd::AsFd, sync::Arc};
+
+/// So many bytes may wait for a member to read them before it is cut off: it does not read, and
+/// the others are not to pay for that.
+const QUEUED: usize = 80 << 20;
+
+/// So many packets are read from one member before the next has its turn.
+const PACKETS: usize = 64;
+
+pub(super) struct Connection {
+    pub(super) credentials: Credentials,
+    pub(super) pipe: Pipe,
+    /// Nothing is set aside for whoever is not admitted.
+    assembler: Option<Assembler>,
+    objects: Vec<OwnedObject>,
+    writing: bool,
+}
+
+impl Host {
+    pub(super) fn add(
+        &mut self,
+        driver: &mut Driver,
+        channel: Channel,
+        credentials: Credentials,
+    ) -> io::Result<u64> {
+        self.accepted += 1;
+        let number = self.accepted;
+        let token = token::CONNECTION | number;
+        driver
+            .poller
+            .add(channel.as_fd(), token, Interest::Readable)?;
+        let connection = Connection {
+            credentials,
+            pipe: Pipe::new(Arc::new(channel)),
+            assembler: None,
+            objects: Vec::new(),
+            writing: false,
+        };
+        self.connections.insert(number, connection);
+        Ok(number)
+    }
+
+    pub(super) fn read(&mut self, driver: &mut Driver, number: u64) {
+        for _ in 0..PACKETS {
+            match self.read_packet(driver, number) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(()) => {
+                    self.remove(driver, number);
+                    let conn = ConnId(number);
+                    return self.input(driver, Input::Closed { conn }, &mut Vec::new());
+                }
+            }
+        }
+    }
+
+    /// Sends what waits, and what does not fit waits.
+    pub(super) fn flush(&mut self, driver: &mut Driver, number: u64) {
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
+        // A broken pipe shows when it is read from.
+        let all = !matches!(connection.pipe.flush(), Ok(false));
+        self.mind_queue(driver, number, all);
+    }
+
+    /// Waits for room if something is queued, and loses patience if it is too much.
+    pub(super) fn mind_queue(&mut self, driver: &mut Driver, number: u64, all_sent: bool) {
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
+        if connection.pipe.queued() > QUEUED {
+            let pid = connection.credentials.pid;
+            tracing::warn!(pid, "a member is cut off: it does not read what it is told");
+            self.remove(driver, number);
+            let conn = ConnId(number);
+            return self.input(driver, Input::Closed { conn }, &mut Vec::new());
+        }
+        if connection.writing == all_sent {
+            connection.writing = !all_sent;
+            let interest = match all_sent {
+                true => Interest::Readable,
+                false => Interest::ReadableWritable,
+            };
+            let channel = connection.pipe.channel().as_fd();
+            let _ = driver
+                .poller
+                .modify(channel, token::CONNECTION | number, interest);
+        }
+    }
+
+    pub(super) fn remove(&mut self, driver: &mut Driver, number: u64) -> Option<Connection> {
+        let connection = self.connections.remove(&number)?;
+        let _ = driver.poller.remove(connection.pipe.channel().as_fd());
+        Some(connection)
+    }
+
+    /// `Ok(false)`: there is none. `Err`: the connection is over.
+    fn read_packet(&mut self, driver: &mut Driver, number: u64) -> Result<bool, ()> {
+        let conn = ConnId(number);
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return Ok(false);
+        };
+        let Some(phase) = self.controller.phase(conn) else {
+            return Err(());
+        };
+        let (mut bytes, mut objects) = (Vec::new(), Vec::new());
+        let channel = connection.pipe.channel();
+        let received = match phase {
+            // Whoever is not admitted cannot make us hold its objects.
+            Phase::Handshaking => channel.try_recv_plain(&mut bytes),
+            Phase::Admitted => channel.try_recv(&mut bytes, &mut objects),
+        };
+        match received {
+            Ok(()) => {}
+            Err(ChannelRecvError::Empty) => return Ok(false),
+            Err(ChannelRecvError::NoDescriptors) => {
+                // Level-triggered: it comes again, when others have had their turn.
+                std::thread::yield_now();
+                return Ok(false);
+            }
+            Err(ChannelRecvError::Disconnected) => return Err(()),
+            Err(error) => {
+                let pid = connection.credentials.pid;
+                tracing::warn!(pid, %error, "a connection is closed");
+                return Err(());
+            }
+        }
+        if phase == Phase::Handshaking {
+            if bytes.len() > MAX_HANDSHAKE_PACKET {
+                return Err(());
+            }
+            let objects = 0;
+            let bytes = &bytes;
+            self.input(
+                driver,
+                Input::Received {
+                    conn,
+                    bytes,
+                    objects,
+                },
+                &mut Vec::new(),
+            );
+            return Ok(self.connections.contains_key(&number));
+        }
+        let quotas = Quotas::default();
+        let assembler = connection
+            .assembler
+            .get_or_insert_with(|| Assembler::new(quotas.message_bytes, quotas.message_objects));
+        let count = objects.len();
+        connection.objects.append(&mut objects);
+        match assembler.push(&bytes, count) {
+            Ok(None) => Ok(true),
+            Ok(Some((message, count))) => {
+                let rest = connection
+                    .objects
+                    .split_off(count.min(connection.objects.len()));
+                let mut objects = std::mem::replace(&mut connection.objects, rest);
+                let input = Input::Received {
+                    conn,
+                    bytes: &message,
+                    objects: objects.len(),
+                };
+                self.input(driver, input, &mut objects);
+                Ok(self.connections.contains_key(&number))
+            }
+            Err(error) => {
+                let pid = connection.credentials.pid;
+                tracing::warn!(pid, %error, "a member is cut off");
+                Err(())
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The controller of the bus, as far as it deals with the system: what it decides is decided in
+//! `ipmb-core`.
+
+mod connection;
+mod outputs;
+mod store;
+
+use super::{Driver, token};
+use connection::Connection;
+use ipmb_core::{ConnId, Controller, Directory, Input, Output, Record, Settings};
+use ipmb_lane::{LogRead, LogReader, LogWriter, Word};
+use ipmb_sys::{
+    Channel, Credentials, Event, Interest, Listener, OwnedObject, ProcessWatch, Purpose, Seat,
+    boot_time_ns, create_memory, page_size,
+};
+use std::{
+    collections::HashMap,
+    io,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+use store::Store;
+
+use crate::memory::Shared;
+
+/// Address space of the directory's log: both of its areas hold what the quota allows, and room
+/// for changes.
+const DIRECTORY_LEN: usize = 64 << 20;
+
+/// So many connections are accepted before others have their turn.
+const ACCEPTS: usize = 64;
+
+/// The controller and all that it holds.
+pub(super) struct Host {
+    controller: Controller,
+    outputs: Vec<Output>,
+    // The socket goes before the seat does: whoever has the seat next puts up its own.
+    listener: Option<Listener>,
+    _seat: Seat,
+    connections: HashMap<u64, Connection>,
+    accepted: u64,
+    store: Store,
+    log: LogWriter<Shared>,
+    directory: OwnedObject,
+    beacon: OwnedObject,
+    watches: HashMap<u32, ProcessWatch>,
+    /// After a lack of descriptors, when to accept again.
+    accept_again: Option<Instant>,
+}
+
+impl Host {
+    /// Serves the bus.
+    pub(super) fn start(driver: &mut Driver, seat: Seat) -> io::Result<Self> {
+        let last = driver
+            .membership
+            .as_ref()
+            .map(|membership| membership.generation);
+        // Time is what controllers have in common that know nothing of each other.
+        let generation = boot_time_ns().max(last.unwrap_or(0) + 1);
+        let (directory, mapping) = create_memory(Purpose::Published, DIRECTORY_LEN, false)?;
+        let log = LogWriter::create(Shared::new(mapping), generation).map_err(io::Error::other)?;
+        let (beacon, mapping) = create_memory(Purpose::Shared, page_size(), true)?;
+        Word::new(Shared::new(mapping), 0)
+            .map_err(io::Error::other)?
+            .store(generation);
+        let mut routing = driver.endpoint.routing();
+        let left = routing.refresh();
+        let inherited = routing.known_directory();
+        drop(routing);
+        driver.endpoint.part_from(left);
+        let others_present = driver.rendezvous.members_present()?;
+        let mut outputs = Vec::new();
+        let controller = Controller::new(
+            Settings::default(),
+            driver.endpoint.credential.clone(),
+            generation,
+            inherited,
+            others_present,
+            boot_time_ns(),
+            &mut outputs,
+        );
+        let mut host = Self {
+            controller,
+            outputs,
+            listener: None,
+            _seat: seat,
+            connections: HashMap::new(),
+            accepted: 0,
+            store: Store::default(),
+            log,
+            directory,
+            beacon,
+            watches: HashMap::new(),
+            accept_again: None,
+        };
+        host.carry_out(driver, &mut Vec::new());
+        let listener = host._seat.serve()?;
+        driver
+            .poller
+            .add(listener.as_fd(), token::LISTENER, Interest::Readable)?;
+        host.listener = Some(listener);
+        tracing::debug!(generation, "this endpoint is the controller now");
+        Ok(host)
+    }
+
+    /// The controller's own endpoint joins.
+    pub(super) fn admit_ourselves(
+        &mut self,
+        driver: &mut Driver,
+        channel: Channel,
+    ) -> io::Result<()> {
+        let credentials = Credentials::current();
+        let number = self.add(driver, channel, credentials)?;
+        let input = Input::LocalMember {
+            conn: ConnId(number),
+            pid: credentials.pid,
+            uid: credentials.uid,
+        };
+        self.input(driver, input, &mut Vec::new());
+        Ok(())
+    }
+
+    pub(super) fn accept(&mut self, driver: &mut Driver) {
+        for _ in 0..ACCEPTS {
+            let Some(listener) = &self.listener else {
+                return;
+            };
+            let accepted = listener.accept().and_then(|channel| {
+                channel
+                    .map(|channel| Ok((channel.peer_credentials()?, channel)))
+                    .transpose()
+            });
+            match accepted {
+                Ok(Some((credentials, channel))) => self.greet(driver, channel, credentials),
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    let listener = listener.as_fd();
+                    let _ = driver
+                        .poller
+                        .modify(listener, token::LISTENER, Interest::HangupOnly);
+                    self.accept_again = Some(Instant::now() + super::LACK_TIME);
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(super) fn process_died(&mut self, driver: &mut Driver, pid: u32) {
+        if let Some(watch) = self.watches.remove(&pid) {
+            let _ = driver.poller.remove(watch.as_fd());
+            self.input(driver, Input::ProcessDied { pid }, &mut Vec::new());
+        }
+    }
+
+    /// Does what time demands.
+    pub(super) fn run(&mut self, driver: &mut Driver) {
+        if self.accept_again.is_some_and(|at| Instant::now() >= at) {
+            self.accept_again = None;
+            if let Some(listener) = &self.listener {
+                let listener = listener.as_fd();
+                let _ = driver
+                    .poller
+                    .modify(listener, token::LISTENER, Interest::Readable);
+            }
+        }
+        if self
+            .controller
+            .next_deadline()
+            .is_some_and(|at| at <= boot_time_ns())
+        {
+            self.input(driver, Input::Tick, &mut Vec::new());
+        }
+    }
+
+    /// When to call `run`, in nanoseconds of the boot-time clock.
+    pub(super) fn next_deadline(&self) -> Option<u64> {
+        let again = self.accept_again.map(|at| {
+            let left = at
+                .saturating_duration_since(Instant::now())
+                .max(Duration::from_millis(1));
+            boot_time_ns() + left.as_nanos() as u64
+        });
+        [self.controller.next_deadline(), again]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Serves no more. Whoever is on the bus finds another controller.
+    pub(super) fn leave(mut self) {
+        if let Some(listener) = self.listener.take() {
+            listener.withdraw();
+        }
+    }
+
+    pub(super) fn connection_event(&mut self, driver: &mut Driver, number: u64, event: &Event) {
+        if event.writable {
+            self.flush(driver, number);
+        }
+        self.read(driver, number);
+    }
+
+    fn greet(&mut self, driver: &mut Driver, channel: Channel, credentials: Credentials) {
+        let mut nonce = [0; 32];
+        let allowed = driver.endpoint.options.scope == ipmb_sys::Scope::System
+            || credentials.uid == Credentials::current().uid;
+        if !allowed || ipmb_sys::random(&mut nonce).is_err() {
+            tracing::warn!(
+                pid = credentials.pid,
+                uid = credentials.uid,
+                "another user is refused"
+            );
+            return;
+        }
+        match self.add(driver, channel, credentials) {
+            Ok(number) => {
+                let input = Input::Accepted {
+                    conn: ConnId(number),
+                    pid: credentials.pid,
+                    uid: credentials.uid,
+                    nonce,
+                };
+                self.input(driver, input, &mut Vec::new());
+            }
+            Err(error) => tracing::warn!(%error, "a connection cannot be kept"),
+        }
+    }
+
+    /// Tells the controller something, and does what it wants done. `objects` came with it.
+    fn input(&mut self, driver: &mut Driver, input: Input<'_>, objects: &mut Vec<OwnedObject>) {
+        self.controller
+            .handle(input, boot_time_ns(), &mut self.outputs);
+        self.carry_out(driver, objects);
+    }
+
+    fn append(&mut self, record: &Record) {
+        if self.log.append(&record.encode()).is_err() {
+            let snapshot = self.controller.snapshot();
+            self.publish(&snapshot);
+        }
+    }
+
+    fn publish(&mut self, records: &[Record]) {
+        let records: Vec<Vec<u8>> = records.iter().map(Record::encode).collect();
+        if self.log.replace(records.iter().map(Vec::as_slice)).is_err() {
+            // The quota of the directory sees to it that this does not happen.
+            tracing::error!("the directory has outgrown its memory");
+        }
+    }
+}
+
+/// What the old directory of a survivor says; `None` if it is of no use.
+fn read_old_directory(
+    beacon: &OwnedObject,
+    directory: &OwnedObject,
+    generation: u64,
+) -> Option<Directory> {
+    use super::control::map;
+    use ipmb_sys::Access;
+    let beacon = map(beacon, Access::ReadOnly, page_size()).ok()?;
+    if Word::new(beacon, 0).ok()?.load() > generation {
+        return None;
+    }
+    let memory = map(directory, Access::ReadOnly, DIRECTORY_LEN).ok()?;
+    let mut log = LogReader::attach(memory).ok()?;
+    let mut records = Vec::new();
+    match log.read(&mut records) {
+        Ok(LogRead::Unchanged) | Err(_) => return None,
+        Ok(_) => {}
+    }
+    let mut found = Directory::default();
+    found.apply_snapshot(
+        records
+            .iter()
+            .filter_map(|bytes| Record::decode(bytes).ok()),
+    );
+    Some(found)
+}
+
+/// Raises the beacon of another generation.
+fn raise(beacon: &OwnedObject, to: u64) {
+    use super::control::map;
+    let raised = map(beacon, ipmb_sys::Access::ReadWrite, page_size())
+        .and_then(|memory| Word::new(memory, 0).map_err(io::Error::other))
+        .map(|word| word.raise(to));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "a survivor's beacon cannot be raised");
+    }
+}

@@ -1,0 +1,153 @@
+//! Doing what the controller wants done.
+
+use super::{Host, raise, read_old_directory};
+use crate::driver::{Driver, token};
+use ipmb_core::{Attachment, ConnId, Input, Output};
+use ipmb_sys::{Interest, OwnedObject, ProcessWatch};
+use std::{io, os::fd::AsFd};
+
+impl Host {
+    /// Carries the outputs out, in order. `objects` came with the message they answer.
+    pub(super) fn carry_out(&mut self, driver: &mut Driver, objects: &mut Vec<OwnedObject>) {
+        let mut answers: Vec<Answer> = Vec::new();
+        for output in std::mem::take(&mut self.outputs) {
+            self.carry_out_one(driver, output, objects, &mut answers);
+        }
+        for answer in answers {
+            let input = match answer {
+                Answer::Directory(conn, directory) => Input::SurvivorDirectory { conn, directory },
+                Answer::Closed(conn) => {
+                    self.remove(driver, conn.0);
+                    Input::Closed { conn }
+                }
+                Answer::Died(pid) => Input::ProcessDied { pid },
+                Answer::Unwatchable(pid) => Input::WatchFailed { pid },
+            };
+            self.input(driver, input, objects);
+        }
+    }
+
+    fn carry_out_one(
+        &mut self,
+        driver: &mut Driver,
+        output: Output,
+        objects: &mut Vec<OwnedObject>,
+        answers: &mut Vec<Answer>,
+    ) {
+        match output {
+            Output::Send {
+                conn,
+                bytes,
+                attach,
+                framed,
+            } => {
+                let attached = self.attachments(&attach);
+                if let Err(error) = self.send(driver, conn, bytes, attached, framed) {
+                    tracing::warn!(%conn, %error, "a member cannot be told: cut off");
+                    answers.push(Answer::Closed(conn));
+                }
+            }
+            Output::Close { conn, reason } => {
+                if let Some(connection) = self.remove(driver, conn.0) {
+                    let pid = connection.credentials.pid;
+                    tracing::warn!(pid, %reason, "a connection is closed");
+                }
+            }
+            Output::Append(record) => self.append(&record),
+            Output::Snapshot(records) => self.publish(&records),
+            Output::StoreEndpoint { conn, id } => {
+                if let Err(error) = self.store.store_endpoint(id, objects) {
+                    tracing::warn!(%conn, %error, "an endpoint cannot be kept: cut off");
+                    answers.push(Answer::Closed(conn));
+                }
+            }
+            Output::DropEndpoint(id) => self.store.drop_endpoint(id),
+            Output::StoreParked { id, body, .. } => self.store.store_parked(id, body, objects),
+            Output::DropParked(id) => self.store.drop_parked(id),
+            Output::ReadOldDirectory { conn, generation } => {
+                let directory = match objects.as_slice() {
+                    [_, _, _, beacon, directory, ..] => {
+                        read_old_directory(beacon, directory, generation)
+                    }
+                    _ => None,
+                };
+                answers.push(Answer::Directory(conn, directory));
+            }
+            Output::RaiseBeacon { to } => {
+                if let Some(membership) = &driver.membership {
+                    raise(&membership.beacon, to);
+                }
+            }
+            Output::RaiseBeaconOf { to, .. } => {
+                if let Some(beacon) = objects.get(3) {
+                    raise(beacon, to);
+                }
+            }
+            Output::WatchProcess { pid } => match self.watch(driver, pid) {
+                Ok(true) => {}
+                Ok(false) => answers.push(Answer::Died(pid)),
+                Err(_) => answers.push(Answer::Unwatchable(pid)),
+            },
+            Output::UnwatchProcess { pid } => {
+                if let Some(watch) = self.watches.remove(&pid) {
+                    let _ = driver.poller.remove(watch.as_fd());
+                }
+            }
+            other => tracing::error!(?other, "the controller wants what nobody can do"),
+        }
+    }
+
+    fn attachments(&mut self, attach: &[Attachment]) -> io::Result<Vec<OwnedObject>> {
+        let mut objects = Vec::new();
+        for &attachment in attach {
+            match attachment {
+                Attachment::Directory => objects.push(self.directory.try_clone()?),
+                Attachment::Beacon => objects.push(self.beacon.try_clone()?),
+                other => self.store.collect(other, &mut objects)?,
+            }
+        }
+        Ok(objects)
+    }
+
+    fn send(
+        &mut self,
+        driver: &mut Driver,
+        conn: ConnId,
+        bytes: Vec<u8>,
+        attached: io::Result<Vec<OwnedObject>>,
+        framed: bool,
+    ) -> io::Result<()> {
+        let attached = attached?;
+        let Some(connection) = self.connections.get_mut(&conn.0) else {
+            return Ok(());
+        };
+        let sent = match framed {
+            true => connection.pipe.send(&bytes, attached),
+            false => connection.pipe.send_raw(bytes),
+        };
+        // A broken pipe shows when it is read from.
+        self.mind_queue(driver, conn.0, !matches!(sent, Ok(false)));
+        Ok(())
+    }
+
+    /// `Ok(false)`: the process is dead already.
+    fn watch(&mut self, driver: &mut Driver, pid: u32) -> io::Result<bool> {
+        let Some(watch) = ProcessWatch::open(pid)? else {
+            return Ok(false);
+        };
+        let token = token::PROCESS | u64::from(pid);
+        driver
+            .poller
+            .add(watch.as_fd(), token, Interest::Readable)?;
+        self.watches.insert(pid, watch);
+        Ok(true)
+    }
+}
+
+/// What the controller has to hear after a batch.
+enum Answer {
+    Directory(ConnId, Option<ipmb_core::Directory>),
+    Closed(ConnId),
+    Died(u32),
+    Unwatchable(u32),
+}

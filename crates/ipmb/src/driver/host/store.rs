@@ -1,0 +1,94 @@
+//! The objects that a controller holds for the members.
+
+use ipmb_core::{Attachment, EndpointId, ParkId, Side};
+use ipmb_sys::{Channel, OwnedObject};
+use std::{collections::HashMap, io};
+
+#[derive(Default)]
+pub(super) struct Store {
+    endpoints: HashMap<EndpointId, [OwnedObject; 3]>,
+    parked: HashMap<ParkId, Parked>,
+    pairs: HashMap<(u64, Side), Channel>,
+}
+
+struct Parked {
+    body: Option<OwnedObject>,
+    objects: Vec<OwnedObject>,
+}
+
+impl Store {
+    pub(super) fn store_endpoint(
+        &mut self,
+        id: EndpointId,
+        objects: &[OwnedObject],
+    ) -> io::Result<()> {
+        let [doorbell, page, ready, ..] = objects else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let kept = [doorbell.try_clone()?, page.try_clone()?, ready.try_clone()?];
+        self.endpoints.insert(id, kept);
+        Ok(())
+    }
+
+    pub(super) fn drop_endpoint(&mut self, id: EndpointId) {
+        self.endpoints.remove(&id);
+    }
+
+    pub(super) fn store_parked(&mut self, id: ParkId, body: bool, objects: &mut Vec<OwnedObject>) {
+        let mut objects = std::mem::take(objects);
+        let body = (body && !objects.is_empty()).then(|| objects.remove(0));
+        self.parked.insert(id, Parked { body, objects });
+    }
+
+    pub(super) fn drop_parked(&mut self, id: ParkId) {
+        self.parked.remove(&id);
+    }
+
+    /// Adds what is to be attached to `objects`.
+    pub(super) fn collect(
+        &mut self,
+        attachment: Attachment,
+        objects: &mut Vec<OwnedObject>,
+    ) -> io::Result<()> {
+        match attachment {
+            Attachment::PairEnd { pair, side } => objects.push(self.pair_end(pair, side)?.into()),
+            Attachment::Doorbell(id) => objects.push(self.of_endpoint(id, 0)?),
+            Attachment::InboxPage(id) => objects.push(self.of_endpoint(id, 1)?),
+            Attachment::ReadySet(id) => objects.push(self.of_endpoint(id, 2)?),
+            Attachment::ParkedBody(id) => {
+                let parked = self.parked.get(&id).and_then(|parked| parked.body.as_ref());
+                objects.push(parked.ok_or(io::ErrorKind::NotFound)?.try_clone()?);
+            }
+            Attachment::ParkedObjects(id) => {
+                for object in self
+                    .parked
+                    .get(&id)
+                    .into_iter()
+                    .flat_map(|parked| &parked.objects)
+                {
+                    objects.push(object.try_clone()?);
+                }
+            }
+            _ => return Err(io::ErrorKind::Unsupported.into()),
+        }
+        Ok(())
+    }
+
+    fn of_endpoint(&self, id: EndpointId, which: usize) -> io::Result<OwnedObject> {
+        let objects = self.endpoints.get(&id).ok_or(io::ErrorKind::NotFound)?;
+        objects[which].try_clone()
+    }
+
+    fn pair_end(&mut self, pair: u64, side: Side) -> io::Result<Channel> {
+        if let Some(end) = self.pairs.remove(&(pair, side)) {
+            return Ok(end);
+        }
+        let (this, other) = Channel::pair()?;
+        let other_side = match side {
+            Side::Asker => Side::Peer,
+            Side::Peer => Side::Asker,
+        };
+        self.pairs.insert((pair, other_side), other);
+        Ok(this)
+    }
+}

@@ -1,0 +1,258 @@
+//! The background thread of an endpoint: it finds the controller, talks to it, watches the
+//! channels to other endpoints, and is the controller when its endpoint is elected.
+
+mod control;
+mod host;
+mod pairs;
+mod parked;
+mod seek;
+
+use crate::{
+    endpoint::{Endpoint, Fate, Status},
+    inbox::Arrival,
+};
+use control::Membership;
+use host::Host;
+use ipmb_core::{Assembler, Election, ElectionAction, Greeter, ParkId};
+use ipmb_sys::{Event, Interest, OwnedObject, Poller, Rendezvous};
+use pairs::Pairs;
+use std::{
+    collections::VecDeque,
+    io,
+    os::fd::AsFd,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// How long a connection may take to shake hands and be welcome before it is tried again.
+const GREETING_TIME: Duration = Duration::from_secs(2);
+/// How long an endpoint that leaves while the bus has no controller tries to tell the next one.
+const FAREWELL_TIME: Duration = Duration::from_secs(1);
+/// After a lack of descriptors or memory, how long until the next try.
+const LACK_TIME: Duration = Duration::from_millis(20);
+
+/// The largest control message that a controller sends, in bytes and in objects.
+const MESSAGE_BYTES: usize = 4 << 20;
+const MESSAGE_OBJECTS: usize = 4096;
+
+pub(super) struct Driver {
+    endpoint: Arc<Endpoint>,
+    rendezvous: Rendezvous,
+    poller: Poller,
+    election: Election,
+    phase: Phase,
+    /// To be done when the time has come.
+    later: Option<(Instant, Later)>,
+    watching: bool,
+    membership: Option<Membership>,
+    assembler: Assembler,
+    /// Objects of a control message that is not complete yet.
+    objects: Vec<OwnedObject>,
+    /// Parked messages that came before the welcome.
+    deliveries: Vec<crate::inbox::Delivery>,
+    /// Parked messages received lately.
+    delivered: VecDeque<ParkId>,
+    pairs: Pairs,
+    host: Option<Host>,
+    room_watched: bool,
+    farewell: Option<Instant>,
+}
+
+enum Phase {
+    /// Looking for a controller.
+    Seeking,
+    /// Shaking hands with one, or waiting for its welcome.
+    Greeting(Box<Greeter>, bool),
+    /// On the bus.
+    Member,
+    /// Off the bus, for good.
+    Ended,
+}
+
+#[derive(Clone, Copy)]
+enum Later {
+    Seek(ElectionAction),
+    GiveUpGreeting,
+    ReadControl,
+}
+
+/// What an event is about.
+mod token {
+    pub(super) const WAKE: u64 = 0;
+    pub(super) const WATCH: u64 = 1;
+    pub(super) const CONTROL: u64 = 2;
+    pub(super) const ROOM: u64 = 3;
+    pub(super) const LISTENER: u64 = 4;
+    /// Those below come with a number.
+    pub(super) const PAIR: u64 = 1 << 56;
+    pub(super) const CONNECTION: u64 = 2 << 56;
+    pub(super) const PROCESS: u64 = 3 << 56;
+    pub(super) const KIND: u64 = 0xff << 56;
+}
+
+/// Starts the driver of an endpoint.
+pub(crate) fn start(endpoint: Arc<Endpoint>, rendezvous: Rendezvous) -> io::Result<JoinHandle<()>> {
+    let poller = Poller::new()?;
+    poller.add(endpoint.wake.as_fd(), token::WAKE, Interest::Readable)?;
+    let driver = Driver {
+        election: Election::new(endpoint.options.controller_affinity),
+        rendezvous,
+        poller,
+        phase: Phase::Seeking,
+        later: None,
+        watching: false,
+        membership: None,
+        assembler: Assembler::new(MESSAGE_BYTES, MESSAGE_OBJECTS),
+        objects: Vec::new(),
+        deliveries: Vec::new(),
+        delivered: VecDeque::new(),
+        pairs: Pairs::default(),
+        host: None,
+        room_watched: false,
+        farewell: None,
+        endpoint,
+    };
+    thread::Builder::new()
+        .name("ipmb".into())
+        .stack_size(512 << 10)
+        .spawn(move || driver.run())
+}
+
+impl Driver {
+    fn run(mut self) {
+        self.seek(self.election.start());
+        let mut events = Vec::new();
+        while !self.is_done() {
+            if let Err(error) = self.poller.wait(&mut events, self.timeout()) {
+                self.end(Fate::Resources(error.to_string(), error.raw_os_error()));
+                break;
+            }
+            for event in &events {
+                self.handle(event);
+            }
+            self.do_what_is_due();
+            self.send_parked();
+            self.run_host();
+        }
+        if let Some(host) = self.host.take() {
+            host.leave();
+        }
+        self.rendezvous.resign();
+        self.endpoint.link().pipe = None;
+    }
+
+    /// Whether the endpoint has left, and everybody who has to know will.
+    fn is_done(&mut self) -> bool {
+        if matches!(self.phase, Phase::Ended) {
+            return true;
+        }
+        if !self.endpoint.link().leaving {
+            return false;
+        }
+        // Without a controller nobody notices that we leave while the process lives on: the next
+        // one would take us for a survivor. So tell it, if it comes soon.
+        let orphaned = self.membership.is_some() && !matches!(self.phase, Phase::Member);
+        let until = *self
+            .farewell
+            .get_or_insert_with(|| Instant::now() + FAREWELL_TIME);
+        !orphaned || Instant::now() >= until
+    }
+
+    fn handle(&mut self, event: &Event) {
+        match event.token {
+            token::WAKE => {
+                self.endpoint.wake.clear();
+                self.woken();
+            }
+            token::WATCH => self.watch_changed(),
+            token::CONTROL => self.control_event(event),
+            token::ROOM => self.endpoint.room.absorb(),
+            token::LISTENER => self.with_host(Host::accept),
+            kind => match (kind & token::KIND, kind & !token::KIND) {
+                (token::PAIR, pair) => self.pair_event(pair, event),
+                (token::CONNECTION, number) => {
+                    let event = *event;
+                    self.with_host(|host, driver| host.connection_event(driver, number, &event));
+                }
+                (token::PROCESS, pid) => {
+                    self.with_host(|host, driver| host.process_died(driver, pid as u32));
+                }
+                _ => {}
+            },
+        }
+    }
+
+    /// Another thread wants something.
+    fn woken(&mut self) {
+        let mut link = self.endpoint.link();
+        let deaf = link.deaf;
+        let flushed = link
+            .pipe
+            .as_mut()
+            .map(|pipe| (Arc::clone(pipe.channel()), pipe.flush()));
+        drop(link);
+        if let Some((channel, flushed)) = flushed {
+            let interest = match flushed {
+                Ok(false) => Interest::ReadableWritable,
+                _ => Interest::Readable,
+            };
+            let _ = self
+                .poller
+                .modify(channel.as_fd(), token::CONTROL, interest);
+        }
+        if deaf {
+            self.stop_receiving();
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let host = self.host.as_ref().and_then(Host::next_deadline);
+        let parked = self.next_expiry();
+        let clock = ipmb_sys::boot_time_ns();
+        let boot = [host, parked].into_iter().flatten().min();
+        let boot = boot.map(|at| Duration::from_nanos(at.saturating_sub(clock)));
+        let later = self.later.as_ref().map(|(at, _)| *at);
+        let wall = [later, self.farewell].into_iter().flatten().min();
+        let wall = wall.map(|at| at.saturating_duration_since(Instant::now()));
+        [boot, wall].into_iter().flatten().min()
+    }
+
+    fn do_what_is_due(&mut self) {
+        if let Some((at, what)) = self.later
+            && Instant::now() >= at
+        {
+            self.later = None;
+            match what {
+                Later::Seek(action) => self.seek(action),
+                Later::GiveUpGreeting => self.lose_controller(),
+                Later::ReadControl => self.read_control_again(),
+            }
+        }
+    }
+
+    /// The endpoint is off the bus, for good.
+    fn end(&mut self, fate: Fate) {
+        tracing::debug!(?fate, "the endpoint is off the bus");
+        self.phase = Phase::Ended;
+        let mut link = self.endpoint.link();
+        link.status = Status::Lost(fate);
+        link.pipe = None;
+        drop(link);
+        self.endpoint.link_changed().notify_all();
+        self.endpoint.room.announce();
+        self.endpoint.inbox.arrive(Arrival::Lost);
+    }
+
+    /// Lets the host work with the driver, of which it is a part.
+    fn with_host(&mut self, work: impl FnOnce(&mut Host, &mut Self)) {
+        if let Some(mut host) = self.host.take() {
+            work(&mut host, self);
+            self.host = Some(host);
+        }
+    }
+
+    fn run_host(&mut self) {
+        self.with_host(Host::run);
+    }
+}

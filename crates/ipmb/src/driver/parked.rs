@@ -1,0 +1,188 @@
+//! The endpoint's own parked messages: parked again with a new controller, sent when somebody
+//! matches after all, dropped when their time is up.
+
+use super::{Driver, token};
+use crate::{
+    endpoint::{Endpoint, Link, ParkState},
+    peer::{Attempt, Outbound, Progress},
+    region::Flight,
+};
+use ipmb_sys::{Interest, boot_time_ns};
+use std::os::fd::AsFd;
+
+/// The controller says when a message has expired; only if there is none do we.
+const GRACE_NS: u64 = 250_000_000;
+
+impl Driver {
+    pub(super) fn settle(&mut self, sequence: u64, state: Option<ParkState>) {
+        let mut link = self.endpoint.link();
+        if state.is_none()
+            && let Some(message) = link.parked.entries.get_mut(&sequence)
+        {
+            // The holds belong to whoever has received the message.
+            message.flights.clear();
+        }
+        self.endpoint.settle_parked(&mut link, sequence, state);
+        drop(link);
+        self.endpoint.room.announce();
+    }
+
+    pub(super) fn expire(&mut self, sequence: u64) {
+        let mut link = self.endpoint.link();
+        if let Some(message) = link.parked.entries.get_mut(&sequence) {
+            message.flights.drain(..).for_each(Flight::recall);
+        }
+        self.endpoint.settle_parked(&mut link, sequence, None);
+    }
+
+    pub(super) fn next_expiry(&self) -> Option<u64> {
+        let link = self.endpoint.link();
+        let deadlines = link.parked.entries.values().map(|message| message.deadline);
+        deadlines.min().map(|at| at.saturating_add(GRACE_NS))
+    }
+
+    /// Sends those parked messages that have a receiver now.
+    pub(super) fn send_parked(&mut self) {
+        let link = self.endpoint.link();
+        if link.parked.entries.is_empty() {
+            return;
+        }
+        let now = boot_time_ns().saturating_sub(GRACE_NS);
+        let late = |(&sequence, message): (&u64, &crate::endpoint::ParkedMessage)| {
+            (message.deadline <= now).then_some(sequence)
+        };
+        let expired: Vec<u64> = link.parked.entries.iter().filter_map(late).collect();
+        let routable = |(&sequence, message): (&u64, &crate::endpoint::ParkedMessage)| {
+            (message.state == ParkState::Routable).then_some(sequence)
+        };
+        let routable: Vec<u64> = link.parked.entries.iter().filter_map(routable).collect();
+        drop(link);
+        expired
+            .into_iter()
+            .for_each(|sequence| self.expire(sequence));
+        let mut waiting = false;
+        for sequence in routable {
+            if !self.send_one(sequence) {
+                waiting = true;
+                break; // the next one must not overtake it
+            }
+        }
+        self.watch_room(waiting);
+    }
+
+    /// Sends a message that was to be parked; `false`: a receiver has no room yet.
+    fn send_one(&mut self, sequence: u64) -> bool {
+        let mut link = self.endpoint.link();
+        let Some(message) = link.parked.entries.get_mut(&sequence) else {
+            return true;
+        };
+        let selector = message.selector.clone();
+        let mut sending = message.sending.take();
+        let objects = std::mem::take(&mut message.objects);
+        let (body, number_at) = (message.body.clone(), message.sequence_at);
+        let flights = std::mem::take(&mut message.flights);
+        drop(link);
+
+        let sending_now = sending.get_or_insert_with(|| {
+            let mut routing = self.endpoint.routing();
+            let left = routing.refresh();
+            let route = routing.route(&selector);
+            drop(routing);
+            self.endpoint.part_from(left);
+            let mut flights = Some(flights);
+            let start = |peer| {
+                let mut progress = Progress::of_parked(body.clone(), number_at);
+                progress.flights = flights.take().unwrap_or_default();
+                (peer, progress)
+            };
+            route.into_iter().map(start).collect::<Vec<_>>()
+        });
+        let outbound = Outbound::of_parked(&objects, number_at.is_some());
+        let mut delivered = false;
+        sending_now.retain_mut(|(peer, progress)| {
+            match self.endpoint.attempt(peer, &outbound, progress) {
+                Attempt::Full => return true,
+                Attempt::Sent => delivered = true,
+                Attempt::Gone => self.endpoint.lose(peer),
+                Attempt::Failed(error) => {
+                    tracing::warn!(%error, "a message that was to be parked cannot be sent");
+                    delivered = true;
+                }
+            }
+            false
+        });
+        let waiting = !sending_now.is_empty();
+        let mut link = self.endpoint.link();
+        if waiting {
+            if let Some(message) = link.parked.entries.get_mut(&sequence) {
+                message.objects = objects;
+                message.sending = sending;
+            }
+            return false;
+        }
+        if delivered {
+            self.endpoint.settle_parked(&mut link, sequence, None);
+        } else {
+            // Whoever matched has gone: park it again.
+            if let Some(message) = link.parked.entries.get_mut(&sequence) {
+                message.objects = objects;
+            }
+            self.endpoint
+                .settle_parked(&mut link, sequence, Some(ParkState::Asked));
+            self.endpoint.park_again(&mut link);
+        }
+        drop(link);
+        self.endpoint.room.announce();
+        true
+    }
+
+    fn watch_room(&mut self, wanted: bool) {
+        if wanted == self.room_watched {
+            return;
+        }
+        let doorbell = self.endpoint.room.doorbell().as_fd();
+        let changed = match wanted {
+            true => self.poller.add(doorbell, token::ROOM, Interest::Readable),
+            false => self.poller.remove(doorbell),
+        };
+        if changed.is_ok() {
+            self.room_watched = wanted;
+        }
+    }
+}
+
+impl Endpoint {
+    /// Asks a new controller to keep what its predecessor kept or was asked to keep.
+    pub(crate) fn park_again(&self, link: &mut Link) {
+        let Link { parked, pipe, .. } = link;
+        let Some(pipe) = pipe.as_mut() else { return };
+        for (&sequence, message) in &parked.entries {
+            if message.state != ParkState::Asked {
+                continue;
+            }
+            let sent = match message.request(sequence) {
+                Ok((request, objects)) => {
+                    pipe.send(&request.encode(), objects).is_ok_and(|all| all)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a message cannot be parked again yet");
+                    true
+                }
+            };
+            if !sent {
+                self.wake.ring();
+            }
+        }
+    }
+
+    /// The controller that kept our messages is gone.
+    pub(crate) fn unconfirm_parked(&self, link: &mut Link) {
+        let held = |(&sequence, message): (&u64, &crate::endpoint::ParkedMessage)| {
+            (message.state == ParkState::Held).then_some(sequence)
+        };
+        let held: Vec<u64> = link.parked.entries.iter().filter_map(held).collect();
+        for sequence in held {
+            self.settle_parked(link, sequence, Some(ParkState::Asked));
+        }
+    }
+}

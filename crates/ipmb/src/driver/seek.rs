@@ -1,0 +1,223 @@
+//! Finding a controller, or becoming it.
+
+use super::{Driver, GREETING_TIME, Host, LACK_TIME, Later, Phase, token};
+use crate::endpoint::{Fate, Pipe, Status};
+use ipmb_core::{
+    ElectionAction, ElectionError, ElectionEvent, Greeter, GreeterStep, HandshakeError, WatchState,
+};
+use ipmb_sys::{Channel, ConnectError, Interest, Watch};
+use std::{io, os::fd::AsFd, sync::Arc, time::Instant};
+
+impl Driver {
+    /// Does what the election says until something has to be waited for.
+    pub(super) fn seek(&mut self, mut action: ElectionAction) {
+        self.phase = Phase::Seeking;
+        self.later = None;
+        if !self.watching {
+            let watch = self.rendezvous.watch_object();
+            match self.poller.add(watch, token::WATCH, Interest::ReadableEdge) {
+                Ok(()) => self.watching = true,
+                Err(error) => return self.lack(error),
+            }
+        }
+        loop {
+            let event = match action {
+                ElectionAction::Connect => match self.rendezvous.connect() {
+                    Ok(channel) => return self.greet(channel),
+                    Err(ConnectError::NoController) => ElectionEvent::NoController,
+                    Err(ConnectError::Busy) => ElectionEvent::Busy,
+                    Err(ConnectError::Foreign { uid }) => ElectionEvent::Foreign { uid },
+                    Err(ConnectError::NoDescriptors) => {
+                        return self.lack(io::Error::from_raw_os_error(24));
+                    }
+                    Err(ConnectError::Io(error)) => return self.lack(error),
+                    Err(error) => return self.lack(io::Error::other(error)),
+                },
+                ElectionAction::TrySeat => match self.rendezvous.try_seat() {
+                    Ok(Some(seat)) => match Host::start(self, seat) {
+                        Ok(host) => {
+                            self.host = Some(host);
+                            return self.join_ourselves();
+                        }
+                        Err(error) => return self.lack(error),
+                    },
+                    Ok(None) => ElectionEvent::SeatBusy,
+                    Err(error) => return self.lack(error),
+                },
+                ElectionAction::Wait => return,
+                ElectionAction::Pause(time) => {
+                    let next = ElectionAction::Connect;
+                    self.later = Some((Instant::now() + time, Later::Seek(next)));
+                    return;
+                }
+                ElectionAction::Fail(ElectionError::Foreign { uid }) => {
+                    return self.end(Fate::Foreign(uid));
+                }
+                // Both follow from what was done above.
+                _ => return,
+            };
+            action = self.election.handle(event);
+        }
+    }
+
+    pub(super) fn watch_changed(&mut self) {
+        if !matches!(self.phase, Phase::Seeking) || self.later.is_some() {
+            return;
+        }
+        let state = match self.rendezvous.watch() {
+            Ok(Watch::Serving) => WatchState::Serving,
+            Ok(Watch::Vacant) => WatchState::Vacant,
+            Ok(Watch::Pending) => WatchState::Pending,
+            Err(error) => return self.lack(error),
+        };
+        let action = self.election.handle(ElectionEvent::Watch(state));
+        self.seek(action);
+    }
+
+    /// The connection to the controller is broken.
+    pub(super) fn lose_controller(&mut self) {
+        let mut link = self.endpoint.link();
+        if let Some(pipe) = link.pipe.take() {
+            let _ = self.poller.remove(pipe.channel().as_fd());
+        }
+        if self.membership.is_some() {
+            link.status = Status::Orphaned;
+        }
+        self.endpoint.unconfirm_parked(&mut link);
+        drop(link);
+        if let Some(host) = self.host.take() {
+            // Our own controller cut us off; let somebody else do it.
+            host.leave();
+        }
+        self.objects.clear();
+        self.deliveries.clear();
+        self.assembler = super::Assembler::new(super::MESSAGE_BYTES, super::MESSAGE_OBJECTS);
+        let action = self.election.handle(ElectionEvent::Lost);
+        self.seek(action);
+    }
+
+    /// A packet came while we shake hands. `true`: it was part of that.
+    pub(super) fn handshake_packet(&mut self, packet: &[u8]) -> bool {
+        let Phase::Greeting(greeter, admitted) = &mut self.phase else {
+            return false;
+        };
+        if *admitted {
+            match greeter.refusal(packet) {
+                Some(error) => self.refused(error),
+                None => return false,
+            }
+            return true;
+        }
+        match greeter.handle(packet) {
+            Ok(GreeterStep::Send(proof)) => {
+                *admitted = true;
+                let mut link = self.endpoint.link();
+                let sent = link.pipe.as_mut().map(|pipe| pipe.send_raw(proof));
+                drop(link);
+                match sent {
+                    Some(Ok(_)) => self.register(),
+                    _ => self.lose_controller(),
+                }
+            }
+            Ok(_) => self.lose_controller(),
+            Err(error) => self.refused(error),
+        }
+        true
+    }
+
+    fn greet(&mut self, channel: Channel) {
+        self.election.handle(ElectionEvent::Connected);
+        let mut nonce = [0; 32];
+        if let Err(error) = ipmb_sys::random(&mut nonce) {
+            return self.lack(error);
+        }
+        let (greeter, hello) = Greeter::start(&self.endpoint.credential, nonce);
+        if self.connect(channel, Some(hello)) {
+            self.phase = Phase::Greeting(Box::new(greeter), false);
+        }
+    }
+
+    /// The controller is in this thread: no need to shake hands.
+    fn join_ourselves(&mut self) {
+        let (ours, theirs) = match Channel::pair() {
+            Ok(pair) => pair,
+            Err(error) => return self.lack(error),
+        };
+        let mut admitted = Ok(());
+        self.with_host(|host, driver| admitted = host.admit_ourselves(driver, theirs));
+        if let Err(error) = admitted {
+            return self.lack(error);
+        }
+        let (greeter, _) = Greeter::start(&self.endpoint.credential, [0; 32]);
+        if self.connect(ours, None) {
+            self.phase = Phase::Greeting(Box::new(greeter), true);
+            self.register();
+        }
+    }
+
+    fn connect(&mut self, channel: Channel, hello: Option<Vec<u8>>) -> bool {
+        let channel = Arc::new(channel);
+        if let Err(error) = self
+            .poller
+            .add(channel.as_fd(), token::CONTROL, Interest::Readable)
+        {
+            self.lack(error);
+            return false;
+        }
+        let mut pipe = Pipe::new(channel);
+        let sent = hello.map_or(Ok(true), |hello| pipe.send_raw(hello));
+        self.endpoint.link().pipe = Some(pipe);
+        self.later = Some((Instant::now() + GREETING_TIME, Later::GiveUpGreeting));
+        if sent.is_err() {
+            self.lose_controller();
+            return false;
+        }
+        true
+    }
+
+    fn refused(&mut self, error: HandshakeError) {
+        match error {
+            HandshakeError::VersionMismatch(version) => self.end(Fate::Version(version)),
+            HandshakeError::TokenMismatch => self.end(Fate::Token),
+            error => {
+                // Whoever that is, it is not a controller of this bus.
+                self.end(Fate::Refused(error.to_string()));
+            }
+        }
+    }
+
+    /// The system refuses something. Who is joining is told; who is on the bus already goes on
+    /// when it can.
+    pub(super) fn lack(&mut self, error: io::Error) {
+        if let Some(host) = self.host.take() {
+            host.leave();
+        }
+        let mut link = self.endpoint.link();
+        if let Some(pipe) = link.pipe.take() {
+            let _ = self.poller.remove(pipe.channel().as_fd());
+        }
+        drop(link);
+        if self.membership.is_none() {
+            return self.end(Fate::from(&error));
+        }
+        tracing::warn!(%error, "the bus cannot be joined again yet");
+        self.phase = Phase::Seeking;
+        let next = self.election.start();
+        self.later = Some((Instant::now() + LACK_TIME, Later::Seek(next)));
+    }
+
+    pub(super) fn stop_watching(&mut self) {
+        if std::mem::take(&mut self.watching) {
+            let _ = self.poller.remove(self.rendezvous.watch_object());
+        }
+    }
+}
+
+impl From<&io::Error> for Fate {
+    fn from(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Self::Permission(error.to_string()),
+            _ => Self::Resources(error.to_string(), error.raw_os_error()),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Sending a message to those whom its selector means.
+
+use super::{Endpoint, Status, routing::Route};
+use crate::{
+    Message, MessageBox, SendError, TrySendError,
+    inbox::Patience,
+    peer::{Attempt, Contact, Outbound, Peer, Progress},
+};
+use ipmb_core::{Selector, SelectorMode};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How long a sender waits for a new controller that the beacon announces before it believes the
+/// beacon no more.
+const BEACON_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What came of sending to several.
+struct Outcome {
+    delivered: usize,
+    failure: Option<SendError>,
+}
+
+impl Endpoint {
+    /// Sends a message, waiting as long as `patience` allows.
+    pub(crate) fn send<T: MessageBox>(
+        &self,
+        message: Message<T>,
+        patience: Patience,
+    ) -> Result<(), TrySendError<T>> {
+        if self.is_forked() {
+            return Err(failure(message, SendError::Forked, 0));
+        }
+        if let Some(result) = self.send_at_once(&message) {
+            return result.map_err(|reason| failure(message, reason, 0));
+        }
+        match self.send_patiently(&message, patience) {
+            Ok(()) => Ok(()),
+            Err((reason, delivered)) => Err(failure(message, reason, delivered)),
+        }
+    }
+
+    /// The way of nearly all messages: one receiver that is known and has room.
+    #[inline]
+    fn send_at_once<T: MessageBox>(&self, message: &Message<T>) -> Option<Result<(), SendError>> {
+        if !message.objects.is_empty() || !message.memory_regions.is_empty() {
+            return None;
+        }
+        let mut routing = self.routing();
+        let left = routing.refresh();
+        let stale = routing.is_stale() && message.selector.mode == SelectorMode::Multicast;
+        if !left.is_empty() || stale || routing.parking > 0 {
+            drop(routing);
+            self.part_from(left);
+            return None;
+        }
+        let peer = routing.sole_target(&message.selector)?;
+        let mut contact = peer.try_contact()?;
+        match &mut *contact {
+            Contact::Line(line) => line.send_direct(
+                &message.payload,
+                self.options.message_limit,
+                self.room.doorbell(),
+            ),
+            _ => None,
+        }
+    }
+
+    fn send_patiently<T: MessageBox>(
+        &self,
+        message: &Message<T>,
+        patience: Patience,
+    ) -> Result<(), (SendError, usize)> {
+        let mut outbound = Outbound::encode(message).map_err(|error| (error, 0))?;
+        let (size, limit) = (outbound.payload.len() as u64, self.options.message_limit);
+        if size > limit {
+            return Err((SendError::TooLarge { size, limit }, 0));
+        }
+        loop {
+            let route = self
+                .route(&message.selector, patience)
+                .map_err(|error| (error, 0))?;
+            if route.is_empty() {
+                if message.selector.ttl.is_zero() {
+                    return Ok(());
+                }
+                let parked = self.park(&message.selector, &mut outbound, patience);
+                return parked.map_err(|error| (error, 0));
+            }
+            let outcome = self.send_to_all(&route, &outbound, patience);
+            match outcome.failure {
+                Some(failure) => return Err((failure, outcome.delivered)),
+                None if outcome.delivered > 0 => return Ok(()),
+                // All of them have gone meanwhile.
+                None => {}
+            }
+        }
+    }
+
+    /// Whom a selector means, once nothing of ours is in the way.
+    fn route(&self, selector: &Selector, patience: Patience) -> Result<Route, SendError> {
+        let mut distrust_at = None;
+        loop {
+            let ticket = self.room.ticket();
+            let mut routing = self.routing();
+            let left = routing.refresh();
+            if !left.is_empty() {
+                drop(routing);
+                self.part_from(left);
+                continue;
+            }
+            if routing.parking > 0 {
+                drop(routing);
+                if !self.wait_for_parking(patience) {
+                    return Err(self.why_not(patience));
+                }
+                continue;
+            }
+            let route = routing.route(selector);
+            // While a new controller takes over, others may join that we do not see yet. They
+            // come last in the order, so a unicast that has a receiver need not wait.
+            let settled = selector.mode == SelectorMode::Unicast && !route.is_empty();
+            if settled || !routing.is_stale() {
+                return Ok(route);
+            }
+            let distrust_at = *distrust_at.get_or_insert_with(|| Instant::now() + BEACON_PATIENCE);
+            if Instant::now() >= distrust_at {
+                routing.distrust_beacon();
+                continue;
+            }
+            drop(routing);
+            if let Status::Lost(fate) = &self.link().status {
+                return Err(crate::JoinError::from(fate.clone()).into());
+            }
+            if patience.is_over() {
+                return Err(self.why_not(patience));
+            }
+            let until = patience
+                .deadline()
+                .map_or(distrust_at, |at| at.min(distrust_at));
+            self.room.wait(ticket, Some(until));
+        }
+    }
+
+    fn send_to_all(&self, route: &Route, outbound: &Outbound<'_>, patience: Patience) -> Outcome {
+        let mut outcome = Outcome {
+            delivered: 0,
+            failure: None,
+        };
+        let mut waiting: Vec<(&Arc<Peer>, Progress)> = route
+            .iter()
+            .map(|peer| (peer, Progress::default()))
+            .collect();
+        loop {
+            let ticket = self.room.ticket();
+            waiting.retain_mut(|(peer, progress)| {
+                match self.attempt(peer, outbound, progress) {
+                    Attempt::Full => return true,
+                    Attempt::Sent => outcome.delivered += 1,
+                    Attempt::Gone => self.lose(peer),
+                    Attempt::Failed(error) => outcome.failure = Some(error),
+                }
+                false
+            });
+            if waiting.is_empty() {
+                return outcome;
+            }
+            if let Status::Lost(fate) = &self.link().status {
+                outcome.failure = Some(crate::JoinError::from(fate.clone()).into());
+            } else if patience.is_over() {
+                outcome.failure = Some(self.why_not(patience));
+            } else {
+                self.room.wait(ticket, patience.deadline());
+                self.part_from_those_who_left();
+                continue;
+            }
+            for (peer, progress) in &mut waiting {
+                self.give_up(peer, progress);
+            }
+            return outcome;
+        }
+    }
+
+    /// Tries to get a message to one receiver.
+    pub(crate) fn attempt(
+        &self,
+        peer: &Arc<Peer>,
+        outbound: &Outbound<'_>,
+        progress: &mut Progress,
+    ) -> Attempt {
+        let mut contact = peer.contact();
+        if matches!(*contact, Contact::None) {
+            if peer.id == self.id {
+                if let Err(error) = self.meet_ourselves(peer, &mut contact) {
+                    return Attempt::Failed(SendError::Resources(error));
+                }
+            } else {
+                *contact = Contact::Asked(None);
+                drop(contact);
+                self.seek(peer.id, false);
+                return Attempt::Full;
+            }
+        }
+        match &mut *contact {
+            Contact::Line(line) => {
+                let attempt = line.attempt(outbound, progress, self.room.doorbell());
+                if !matches!(attempt, Attempt::Full) && line.finish(progress) {
+                    self.room.announce();
+                }
+                attempt
+            }
+            Contact::Gone => Attempt::Gone,
+            Contact::None | Contact::Asked(_) => match self.link().lack.take() {
+                Some(error) => Attempt::Failed(SendError::Resources(error)),
+                None => Attempt::Full,
+            },
+        }
+    }
+
+    fn give_up(&self, peer: &Peer, progress: &mut Progress) {
+        if let Contact::Line(line) = &mut *peer.contact()
+            && line.finish(progress)
+        {
+            self.room.announce();
+        }
+    }
+
+    fn part_from_those_who_left(&self) {
+        let left = self.routing().refresh();
+        self.part_from(left);
+    }
+
+    /// Those who have left the bus are no receivers any more.
+    pub(crate) fn part_from(&self, left: Vec<Arc<Peer>>) {
+        if !left.is_empty() {
+            left.iter().for_each(|peer| peer.lose());
+            self.room.announce();
+        }
+    }
+
+    fn why_not(&self, patience: Patience) -> SendError {
+        match patience {
+            Patience::None => SendError::WouldBlock,
+            _ => SendError::Timeout,
+        }
+    }
+}
+
+fn failure<T>(message: Message<T>, reason: SendError, delivered: usize) -> TrySendError<T> {
+    TrySendError {
+        message,
+        reason,
+        delivered,
+    }
+}

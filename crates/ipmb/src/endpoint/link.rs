@@ -1,0 +1,145 @@
+//! The connection to the controller.
+
+use super::park::ParkTable;
+use crate::{JoinError, Version};
+use ipmb_core::{EndpointId, Framer};
+use ipmb_sys::{Channel, ChannelSendError, MAX_OBJECTS, MAX_PACKET, OwnedObject};
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    os::fd::AsFd,
+    sync::Arc,
+};
+
+/// What the endpoint has to do with the controller.
+#[derive(Default)]
+pub(crate) struct Link {
+    pub(crate) status: Status,
+    pub(crate) pipe: Option<Pipe>,
+    /// To whom we want to be introduced, and whether it is because an earlier introduction broke.
+    pub(crate) wanted: HashMap<EndpointId, bool>,
+    pub(crate) parked: ParkTable,
+    /// What the system refused the driver, for the next who waits for something.
+    pub(crate) lack: Option<io::Error>,
+    /// The receiver is dropped.
+    pub(crate) deaf: bool,
+    /// Sender and receiver are dropped.
+    pub(crate) leaving: bool,
+}
+
+/// Where the endpoint stands.
+#[derive(Default, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Not on the bus yet.
+    #[default]
+    Joining,
+    /// On the bus.
+    Member,
+    /// On the bus, which has no controller at the moment.
+    Orphaned,
+    /// Not on the bus, for good.
+    Lost(Fate),
+}
+
+/// Why an endpoint is not on the bus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Version(Version),
+    Token,
+    Foreign(u32),
+    Permission(String),
+    Refused(String),
+    /// What the system said, as text and as error number.
+    Resources(String, Option<i32>),
+}
+
+impl From<Fate> for JoinError {
+    fn from(fate: Fate) -> Self {
+        match fate {
+            Fate::Version(version) => Self::VersionMismatch(version),
+            Fate::Token => Self::TokenMismatch,
+            Fate::Foreign(uid) => Self::ForeignController { uid },
+            Fate::Permission(why) => Self::PermissionDenied(why),
+            Fate::Refused(why) => Self::Refused(why),
+            Fate::Resources(_, Some(code)) => Self::Resources(io::Error::from_raw_os_error(code)),
+            Fate::Resources(why, None) => Self::Resources(io::Error::other(why)),
+        }
+    }
+}
+
+/// A channel on which control messages go out, whatever their size and however slowly the other
+/// side reads.
+pub(crate) struct Pipe {
+    channel: Arc<Channel>,
+    queue: VecDeque<(Vec<u8>, Vec<OwnedObject>)>,
+    queued: usize,
+}
+
+/// The other side has closed the channel.
+#[derive(Debug)]
+pub(crate) struct Broken;
+
+impl Pipe {
+    pub(crate) fn new(channel: Arc<Channel>) -> Self {
+        Self {
+            channel,
+            queue: VecDeque::new(),
+            queued: 0,
+        }
+    }
+
+    pub(crate) fn channel(&self) -> &Arc<Channel> {
+        &self.channel
+    }
+
+    /// Bytes that wait for the other side to read.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Sends a message; what does not fit now is kept. `false`: something is kept.
+    pub(crate) fn send(
+        &mut self,
+        message: &[u8],
+        objects: Vec<OwnedObject>,
+    ) -> Result<bool, Broken> {
+        let mut objects = objects.into_iter();
+        // One byte less than the most, for the packet's own header.
+        for packet in Framer::split(message, objects.len(), MAX_PACKET, MAX_OBJECTS) {
+            let bytes = packet.packet(message);
+            let attached = objects.by_ref().take(packet.objects.len()).collect();
+            self.queued += bytes.len();
+            self.queue.push_back((bytes, attached));
+        }
+        self.flush()
+    }
+
+    /// Sends a packet as it is.
+    pub(crate) fn send_raw(&mut self, packet: Vec<u8>) -> Result<bool, Broken> {
+        self.queued += packet.len();
+        self.queue.push_back((packet, Vec::new()));
+        self.flush()
+    }
+
+    /// Sends what is kept. `false`: not all of it.
+    pub(crate) fn flush(&mut self) -> Result<bool, Broken> {
+        while let Some((bytes, objects)) = self.queue.front() {
+            let borrowed: Vec<_> = objects.iter().map(AsFd::as_fd).collect();
+            match self.channel.try_send(bytes, &borrowed) {
+                Ok(()) => {
+                    self.queued -= bytes.len();
+                    self.queue.pop_front();
+                }
+                Err(ChannelSendError::Full | ChannelSendError::TooManyInFlight) => {
+                    return Ok(false);
+                }
+                Err(ChannelSendError::Disconnected) => return Err(Broken),
+                Err(error) => {
+                    tracing::warn!(%error, "a control message cannot be sent");
+                    return Err(Broken);
+                }
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,165 @@
+//! One `join`: what its sender, its receiver and its driver share.
+
+mod deliver;
+mod link;
+mod park;
+mod routing;
+
+pub(crate) use link::{Fate, Link, Pipe, Status};
+pub(crate) use park::{ParkState, ParkedMessage};
+pub(crate) use routing::{Bearings, Routing};
+
+use crate::{
+    JoinError, Options,
+    inbox::{Arrival, Inbox, Limits},
+    memory::Shared,
+    peer::{Contact, Line, Peer, Reach, RoomBell},
+};
+use ipmb_core::{Credential, EndpointId, ReceiveLimits, ToController};
+use ipmb_lane::{READY_LEN, ReadySet, Waker};
+use ipmb_sys::{
+    Access, BorrowedObject, Channel, Doorbell, MapError, fork_generation, map_memory, page_size,
+};
+use std::{
+    io,
+    os::fd::AsFd,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+/// What the sender, the receiver and the driver of an endpoint share.
+pub(crate) struct Endpoint {
+    pub(crate) id: EndpointId,
+    pub(crate) options: Options,
+    pub(crate) credential: Credential,
+    pub(crate) inbox: Inbox,
+    pub(crate) room: RoomBell,
+    /// Wakes the driver.
+    pub(crate) wake: Doorbell,
+    link: Mutex<Link>,
+    link_changed: Condvar,
+    routing: Mutex<Routing>,
+    fork_generation: u32,
+}
+
+impl Endpoint {
+    pub(crate) fn new(options: Options) -> Result<Self, JoinError> {
+        let mut id = [0; 8];
+        ipmb_sys::random(&mut id).map_err(JoinError::Resources)?;
+        let id = EndpointId(u64::from_le_bytes(id));
+        let limits = Limits {
+            message: options.message_limit,
+            budget: options.inbox_budget,
+            spin: options.spin,
+        };
+        Ok(Self {
+            id,
+            credential: Credential::new(&options.identifier, &options.token),
+            inbox: Inbox::new(limits).map_err(JoinError::Resources)?,
+            room: RoomBell::new().map_err(JoinError::Resources)?,
+            wake: Doorbell::create().map_err(JoinError::Resources)?,
+            link: Mutex::default(),
+            link_changed: Condvar::new(),
+            routing: Mutex::default(),
+            fork_generation: fork_generation(),
+            options,
+        })
+    }
+
+    /// What this endpoint accepts.
+    pub(crate) fn limits(&self) -> ReceiveLimits {
+        ReceiveLimits {
+            message: self.options.message_limit,
+            budget: self.options.inbox_budget,
+            overflow: self.options.overflow,
+        }
+    }
+
+    /// Whether this is a copy of an endpoint in a child made by `fork`.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.fork_generation != fork_generation()
+    }
+
+    pub(crate) fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells those who wait for a change of the link.
+    pub(crate) fn link_changed(&self) -> &Condvar {
+        &self.link_changed
+    }
+
+    pub(crate) fn routing(&self) -> MutexGuard<'_, Routing> {
+        self.routing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a control message, if there is a controller to send it to. What has to reach the
+    /// next controller too is kept in the [`Link`] and sent again by the driver.
+    pub(crate) fn tell_controller(&self, link: &mut Link, message: &ToController) {
+        if let Some(pipe) = link.pipe.as_mut()
+            && link.status == Status::Member
+        {
+            // A broken pipe is the driver's to notice.
+            if !matches!(pipe.send(&message.encode(), Vec::new()), Ok(true)) {
+                self.wake.ring();
+            }
+        }
+    }
+
+    /// Asks to be introduced to a peer.
+    pub(crate) fn seek(&self, peer: EndpointId, again: bool) {
+        let mut link = self.link();
+        link.wanted.insert(peer, again);
+        self.tell_controller(&mut link, &ToController::Introduce { peer, again });
+    }
+
+    /// The way from this endpoint to itself needs no controller.
+    pub(crate) fn meet_ourselves(&self, peer: &Peer, contact: &mut Contact) -> io::Result<()> {
+        let (to, from) = Channel::pair()?;
+        let (doorbell, page, ready) = self.inbox.objects();
+        let reach = reach(
+            Arc::new(to),
+            doorbell.try_clone()?,
+            page.as_fd(),
+            ready.as_fd(),
+        )?;
+        let mut line = Line::new(reach, peer.limits, true);
+        line.open(self.room.doorbell())?;
+        *contact = Contact::Line(Box::new(line));
+        let pid = std::process::id();
+        self.inbox.arrive(Arrival::Sender(0, pid, Arc::new(from)));
+        Ok(())
+    }
+
+    /// A receiver turned out to be gone: routes around it.
+    pub(crate) fn lose(&self, peer: &Peer) {
+        self.routing().avoid(peer.id);
+        peer.lose();
+        self.room.announce();
+    }
+}
+
+/// What an introduction brings, made usable.
+pub(crate) fn reach(
+    channel: Arc<Channel>,
+    doorbell: Doorbell,
+    page: BorrowedObject<'_>,
+    ready: BorrowedObject<'_>,
+) -> io::Result<Reach> {
+    let page = map(page, Access::ReadOnly, page_size())?;
+    let ready = map(ready, Access::ReadWrite, READY_LEN)?;
+    Ok(Reach {
+        channel,
+        doorbell,
+        waker: Waker::new(page).map_err(io::Error::other)?,
+        ready: ReadySet::new(ready).map_err(io::Error::other)?,
+    })
+}
+
+fn map(object: BorrowedObject<'_>, access: Access, len: usize) -> io::Result<Shared> {
+    match map_memory(object, access, len..=len) {
+        Ok(mapping) => Ok(Shared::new(mapping)),
+        Err(MapError::Io(error)) => Err(error),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}

@@ -1,0 +1,235 @@
+//! Messages that nobody matches yet.
+//!
+//! The controller keeps them, and so does their sender, until they are delivered or their time is
+//! up: if the controller dies, the sender parks them with the next one. What was parked may turn
+//! out to have a receiver after all; then the driver sends it.
+
+use super::{Endpoint, Status};
+use crate::{
+    Object, SendError,
+    inbox::Patience,
+    peer::{Outbound, Peer, Progress},
+    region::Flight,
+};
+use ipmb_core::{Body, MAX_INLINE_BODY, MessageHeader, ParkId, Selector, ToController};
+use ipmb_sys::{OwnedObject, boot_time_ns, publish_bytes};
+use std::{collections::BTreeMap, io, os::fd::AsFd, sync::Arc, time::Duration};
+
+/// The messages of this endpoint that are parked or being parked, by their number.
+#[derive(Default)]
+pub(crate) struct ParkTable {
+    next: u64,
+    pub(crate) entries: BTreeMap<u64, ParkedMessage>,
+}
+
+/// A message that waits for its receiver.
+pub(crate) struct ParkedMessage {
+    pub(crate) selector: Selector,
+    /// In nanoseconds of the boot-time clock.
+    pub(crate) deadline: u64,
+    /// Header, number of the attachments, payload.
+    pub(crate) body: Vec<u8>,
+    /// Where the number of the attachments stands in the body.
+    pub(crate) sequence_at: Option<usize>,
+    /// The message's own, then those of its memory regions.
+    pub(crate) objects: Vec<Object>,
+    pub(crate) flights: Vec<Flight>,
+    pub(crate) state: ParkState,
+    /// How far the driver has come with sending it.
+    pub(crate) sending: Option<Vec<(Arc<Peer>, Progress)>>,
+}
+
+/// How far the parking of a message has come.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum ParkState {
+    /// The controller is asked to keep it, or will be.
+    Asked,
+    /// The controller keeps it.
+    Held,
+    /// There is a receiver; the driver sends it.
+    Routable,
+    /// The controller cannot keep it; whoever sent it will be told.
+    Refused(String),
+}
+
+impl ParkState {
+    /// Whether it may still become a message in a lane, which no later one may overtake.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, Self::Asked | Self::Routable)
+    }
+}
+
+impl ParkedMessage {
+    /// What to ask of the controller.
+    pub(crate) fn request(&self, sequence: u64) -> io::Result<(ToController, Vec<OwnedObject>)> {
+        let mut objects = Vec::with_capacity(self.objects.len() + 1);
+        let body = if self.body.len() <= MAX_INLINE_BODY {
+            Body::Inline(self.body.clone())
+        } else {
+            objects.push(publish_bytes(&[&self.body])?);
+            let len = self.body.len() as u64;
+            Body::Object { len }
+        };
+        for object in &self.objects {
+            objects.push(object.as_fd().try_clone_to_owned()?);
+        }
+        let left = self.deadline.saturating_sub(boot_time_ns());
+        let selector = Selector {
+            ttl: Duration::from_nanos(left),
+            ..self.selector.clone()
+        };
+        let request = ToController::Park {
+            sequence,
+            selector,
+            body,
+            objects: self.objects.len() as u32,
+        };
+        Ok((request, objects))
+    }
+}
+
+impl Endpoint {
+    /// Has a message kept until somebody matches. Returns when it is kept, or when patience is
+    /// over: then this endpoint goes on keeping it.
+    pub(super) fn park(
+        &self,
+        selector: &Selector,
+        outbound: &mut Outbound<'_>,
+        patience: Patience,
+    ) -> Result<(), SendError> {
+        let mut link = self.link();
+        let sequence = link.parked.next;
+        outbound.parked = Some(ParkId {
+            sender: self.id,
+            sequence,
+        });
+        let message = prepare(selector, outbound).map_err(SendError::Attachment)?;
+        let (request, objects) = message.request(sequence).map_err(SendError::Resources)?;
+        link.parked.next += 1;
+        link.parked.entries.insert(sequence, message);
+        self.routing().parking += 1;
+        if link.status == Status::Member
+            && let Some(pipe) = link.pipe.as_mut()
+            && !matches!(pipe.send(&request.encode(), objects), Ok(true))
+        {
+            self.wake.ring();
+        }
+        loop {
+            match link
+                .parked
+                .entries
+                .get(&sequence)
+                .map(|message| &message.state)
+            {
+                Some(ParkState::Asked | ParkState::Routable) => {}
+                None | Some(ParkState::Held) => return Ok(()),
+                Some(ParkState::Refused(why)) => {
+                    let why = why.clone();
+                    if let Some(message) = link.parked.entries.remove(&sequence) {
+                        message.flights.into_iter().for_each(Flight::recall);
+                    }
+                    return Err(SendError::ParkRefused(why));
+                }
+            }
+            if let Status::Lost(fate) = &link.status {
+                return Err(crate::JoinError::from(fate.clone()).into());
+            }
+            if patience.is_over() {
+                return Ok(());
+            }
+            link = wait(self, link, patience);
+        }
+    }
+
+    /// Waits until none of our messages is between being parked and being sent: what is sent
+    /// later must not overtake them. `false`: patience is over.
+    pub(super) fn wait_for_parking(&self, patience: Patience) -> bool {
+        let mut link = self.link();
+        while link
+            .parked
+            .entries
+            .values()
+            .any(|message| message.state.is_open())
+        {
+            if patience.is_over() || matches!(link.status, Status::Lost(_)) {
+                return false;
+            }
+            link = wait(self, link, patience);
+        }
+        true
+    }
+
+    /// Ends the parking of a message one way or another. Called by the driver.
+    pub(crate) fn settle_parked(
+        &self,
+        link: &mut super::Link,
+        sequence: u64,
+        state: Option<ParkState>,
+    ) {
+        let Some(message) = link.parked.entries.get_mut(&sequence) else {
+            return;
+        };
+        let was_open = message.state.is_open();
+        let is_open = state.as_ref().is_some_and(ParkState::is_open);
+        match state {
+            Some(state) => message.state = state,
+            None => {
+                link.parked.entries.remove(&sequence);
+            }
+        }
+        if was_open != is_open {
+            let mut routing = self.routing();
+            routing.parking = match is_open {
+                true => routing.parking + 1,
+                false => routing.parking.saturating_sub(1),
+            };
+        }
+        self.link_changed().notify_all();
+    }
+}
+
+fn wait<'a>(
+    endpoint: &Endpoint,
+    link: std::sync::MutexGuard<'a, super::Link>,
+    patience: Patience,
+) -> std::sync::MutexGuard<'a, super::Link> {
+    use std::sync::PoisonError;
+    match patience.left() {
+        None => endpoint
+            .link_changed()
+            .wait(link)
+            .unwrap_or_else(PoisonError::into_inner),
+        Some(left) => {
+            let waited = endpoint.link_changed().wait_timeout(link, left);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        }
+    }
+}
+
+/// Makes a copy that outlives the call of `send`: holds of its regions, duplicates of its objects.
+fn prepare(selector: &Selector, outbound: &Outbound<'_>) -> io::Result<ParkedMessage> {
+    let mut progress = Progress::default();
+    progress.prepare(outbound, 0, |_| false)?;
+    let mut objects = Vec::new();
+    for object in outbound.objects {
+        objects.push(object.clone()?);
+    }
+    for flight in &progress.flights {
+        objects.push(flight.block().object().clone()?);
+    }
+    let sequence_at = outbound
+        .has_attachments()
+        .then(|| progress.body.len() - outbound.payload.len() - size_of::<u64>());
+    let ttl = u64::try_from(selector.ttl.as_nanos()).unwrap_or(u64::MAX);
+    debug_assert!(progress.body.len() >= MessageHeader::new(outbound.type_id).encoded_len());
+    Ok(ParkedMessage {
+        selector: selector.clone(),
+        deadline: boot_time_ns().saturating_add(ttl),
+        body: std::mem::take(&mut progress.body),
+        sequence_at,
+        objects,
+        flights: std::mem::take(&mut progress.flights),
+        state: ParkState::Asked,
+        sending: None,
+    })
+}

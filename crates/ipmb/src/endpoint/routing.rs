@@ -1,0 +1,192 @@
+//! From a selector to peers.
+
+use crate::{memory::Shared, peer::Peer};
+use ipmb_core::{Directory, EndpointId, LabelOp, Record, Selector, SelectorMode};
+use ipmb_lane::{LogRead, LogReader, Word};
+use smallvec::SmallVec;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+/// So many selectors are remembered.
+const ROUTES: usize = 1024;
+/// Larger expressions are worked out each time: comparing them takes as long.
+const LARGE: usize = 64;
+
+/// The peers that a selector means.
+pub(crate) type Route = SmallVec<[Arc<Peer>; 2]>;
+
+/// Who is on the bus, as the sender sees it.
+#[derive(Default)]
+pub(crate) struct Routing {
+    bearings: Option<Bearings>,
+    directory: Directory,
+    peers: HashMap<EndpointId, Arc<Peer>>,
+    /// Peers that turned out to be gone before the directory says so.
+    gone: HashSet<EndpointId>,
+    unicast: HashMap<LabelOp, Route>,
+    multicast: HashMap<LabelOp, Route>,
+    /// A beacon that was raised without a new controller coming: a hostile member did it.
+    false_beacon: u64,
+    /// Messages of ours whose parking is under way. Nothing may overtake them.
+    pub(crate) parking: usize,
+}
+
+/// Where the directory of a generation is.
+pub(crate) struct Bearings {
+    pub(crate) generation: u64,
+    pub(crate) log: LogReader<Shared>,
+    /// Above the generation when the directory is out of date because another controller serves.
+    pub(crate) beacon: Word<Shared>,
+}
+
+impl Routing {
+    /// A new controller has welcomed us. Returns the peers that have left.
+    pub(crate) fn install(&mut self, bearings: Bearings) -> Vec<Arc<Peer>> {
+        self.false_beacon = 0;
+        self.bearings = Some(bearings);
+        self.read()
+    }
+
+    /// Looks whether somebody came or went: two loads, if not. Returns the peers that have left.
+    #[inline]
+    pub(crate) fn refresh(&mut self) -> Vec<Arc<Peer>> {
+        match &self.bearings {
+            Some(bearings) if bearings.log.changed() => self.read(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether another controller has taken over that we have not registered with yet.
+    #[inline]
+    pub(crate) fn is_stale(&self) -> bool {
+        self.bearings.as_ref().is_none_or(|bearings| {
+            let beacon = bearings.beacon.load();
+            beacon > bearings.generation && beacon != self.false_beacon
+        })
+    }
+
+    /// Nobody has come although the beacon was raised: believes it no more.
+    pub(crate) fn distrust_beacon(&mut self) {
+        if let Some(bearings) = &self.bearings {
+            self.false_beacon = bearings.beacon.load();
+        }
+    }
+
+    /// The peers that a selector means, in the order in which they joined.
+    pub(crate) fn route(&mut self, selector: &Selector) -> Route {
+        if let Some(route) = self.routes(selector.mode).get(&selector.label_op) {
+            return route.clone();
+        }
+        let route = self.work_out(selector);
+        if selector.label_op.node_count() <= LARGE {
+            let routes = self.routes(selector.mode);
+            if routes.len() >= ROUTES {
+                routes.clear();
+            }
+            routes.insert(selector.label_op.clone(), route.clone());
+        }
+        route
+    }
+
+    /// The one peer that a selector means, if that is known and it is one.
+    #[inline]
+    pub(crate) fn sole_target(&mut self, selector: &Selector) -> Option<&Arc<Peer>> {
+        match self
+            .routes(selector.mode)
+            .get(&selector.label_op)?
+            .as_slice()
+        {
+            [peer] => Some(peer),
+            _ => None,
+        }
+    }
+
+    /// The directory, unless it is known to be out of date.
+    pub(crate) fn known_directory(&mut self) -> Option<Directory> {
+        (!self.is_stale()).then(|| self.directory.clone())
+    }
+
+    /// A peer, if it is on the bus.
+    pub(crate) fn peer(&mut self, id: EndpointId) -> Option<Arc<Peer>> {
+        let member = self.directory.get(id)?;
+        let peer = self.peers.entry(id);
+        Some(Arc::clone(
+            peer.or_insert_with(|| Arc::new(Peer::new(id, member.limits))),
+        ))
+    }
+
+    /// Does not choose this one any more.
+    pub(crate) fn avoid(&mut self, id: EndpointId) {
+        if self.directory.get(id).is_some() {
+            self.gone.insert(id);
+        }
+        self.forget_routes();
+    }
+
+    fn work_out(&mut self, selector: &Selector) -> Route {
+        // All of them first: the one that a unicast would choose may be gone.
+        let mode = if self.gone.is_empty() {
+            selector.mode
+        } else {
+            SelectorMode::Multicast
+        };
+        let matching = self.directory.matching(&selector.label_op, mode);
+        let mut route: Route = matching
+            .into_iter()
+            .filter_map(|id| {
+                if self.gone.contains(&id) {
+                    None
+                } else {
+                    self.peer(id)
+                }
+            })
+            .collect();
+        if selector.mode == SelectorMode::Unicast {
+            route.truncate(1);
+        }
+        route
+    }
+
+    fn read(&mut self) -> Vec<Arc<Peer>> {
+        let Some(bearings) = &mut self.bearings else {
+            return Vec::new();
+        };
+        let mut records = Vec::new();
+        let read = match bearings.log.read(&mut records) {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::warn!(%error, "the directory cannot be read");
+                return Vec::new();
+            }
+        };
+        let records = records
+            .iter()
+            .filter_map(|bytes| Record::decode(bytes).ok());
+        match read {
+            LogRead::Unchanged => return Vec::new(),
+            LogRead::Snapshot => self.directory.apply_snapshot(records),
+            _ => records.for_each(|record| self.directory.apply(record)),
+        }
+        self.forget_routes();
+        let directory = &self.directory;
+        self.gone.retain(|id| directory.get(*id).is_some());
+        let left: Vec<EndpointId> = (self.peers.keys().copied())
+            .filter(|id| directory.get(*id).is_none())
+            .collect();
+        left.iter().filter_map(|id| self.peers.remove(id)).collect()
+    }
+
+    fn routes(&mut self, mode: SelectorMode) -> &mut HashMap<LabelOp, Route> {
+        match mode {
+            SelectorMode::Unicast => &mut self.unicast,
+            SelectorMode::Multicast => &mut self.multicast,
+        }
+    }
+
+    fn forget_routes(&mut self) {
+        self.unicast.clear();
+        self.multicast.clear();
+    }
+}

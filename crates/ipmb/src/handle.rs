@@ -1,0 +1,122 @@
+//! What keeps an endpoint on the bus.
+
+use crate::{
+    JoinError, Options, RuntimeDirectoryError, Scope, driver,
+    endpoint::{Endpoint, Status},
+    inbox::Patience,
+};
+use ipmb_sys::{Rendezvous, RuntimeDirectory};
+use std::{
+    fmt, io,
+    sync::{Arc, PoisonError},
+    thread::JoinHandle,
+};
+
+/// Held by the sender's clones and the receiver; the last one to go makes the endpoint leave.
+pub(crate) struct Handle {
+    endpoint: Arc<Endpoint>,
+    driver: Option<JoinHandle<()>>,
+}
+
+impl Handle {
+    pub(crate) fn join(options: Options, patience: Patience) -> Result<Self, JoinError> {
+        if options.identifier.is_empty() {
+            return Err(JoinError::EmptyIdentifier);
+        }
+        if options.scope == Scope::System && options.token.is_empty() {
+            return Err(JoinError::TokenRequired);
+        }
+        let directory =
+            RuntimeDirectory::resolve(options.runtime_directory.as_deref(), options.scope)
+                .map_err(directory_error)?;
+        let endpoint = Arc::new(Endpoint::new(options)?);
+        let rendezvous =
+            Rendezvous::open(directory, endpoint.credential.file_key()).map_err(system_error)?;
+        let driver =
+            driver::start(Arc::clone(&endpoint), rendezvous).map_err(JoinError::Resources)?;
+        let handle = Self {
+            endpoint,
+            driver: Some(driver),
+        };
+        handle.wait(patience)?;
+        Ok(handle)
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    pub(crate) fn close_receiver(&self) {
+        if self.endpoint.is_forked() {
+            return;
+        }
+        self.endpoint.inbox.close();
+        self.endpoint.link().deaf = true;
+        self.endpoint.wake.ring();
+    }
+
+    /// Waits until the endpoint is on the bus.
+    fn wait(&self, patience: Patience) -> Result<(), JoinError> {
+        let changed = self.endpoint.link_changed();
+        let mut link = self.endpoint.link();
+        loop {
+            match &link.status {
+                Status::Member | Status::Orphaned => return Ok(()),
+                Status::Lost(fate) => return Err(fate.clone().into()),
+                Status::Joining if patience.is_over() => return Err(JoinError::Timeout),
+                Status::Joining => {}
+            }
+            link = match patience.left() {
+                None => changed.wait(link).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    let waited = changed.wait_timeout(link, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.endpoint.is_forked() {
+            return;
+        }
+        self.endpoint.inbox.close();
+        let mut link = self.endpoint.link();
+        link.leaving = true;
+        // Without a controller, leaving may take a moment; nobody is to wait for that.
+        let at_once = link.status == Status::Member;
+        drop(link);
+        self.endpoint.wake.ring();
+        if let Some(driver) = self.driver.take()
+            && at_once
+        {
+            // It has no result, and if it panicked there is nobody left to care.
+            let _ = driver.join();
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("id", &self.id)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+fn directory_error(error: RuntimeDirectoryError) -> JoinError {
+    match error {
+        RuntimeDirectoryError::NotWritable { .. } => JoinError::PermissionDenied(error.to_string()),
+        error => JoinError::RuntimeDirectory(error),
+    }
+}
+
+fn system_error(error: io::Error) -> JoinError {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => JoinError::PermissionDenied(error.to_string()),
+        _ => JoinError::Resources(error),
+    }
+}

@@ -1,0 +1,145 @@
+//! From the bytes and objects that came in to a message.
+
+use crate::{MemoryRegion, Object, region::Block};
+use ipmb_core::{FrameError, LaneMessage, MessageHeader, ParkId, RegionId, TypeId};
+use ipmb_sys::OwnedObject;
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    ops::Range,
+    sync::Arc,
+};
+
+/// A message, but for its payload, which lies in a buffer.
+pub(crate) struct Incoming {
+    pub(crate) type_id: TypeId,
+    /// Where the payload lies in the bytes that came in.
+    pub(crate) payload: Range<usize>,
+    pub(crate) objects: Vec<Object>,
+    pub(crate) regions: Vec<MemoryRegion>,
+    pub(crate) parked: Option<ParkId>,
+}
+
+/// A message that was parked with the controller.
+pub(crate) struct Delivery {
+    pub(crate) id: ParkId,
+    /// The bytes as they would have stood in a lane.
+    pub(crate) body: Vec<u8>,
+    pub(crate) objects: Vec<OwnedObject>,
+}
+
+impl Delivery {
+    pub(super) fn open(&mut self) -> Result<Incoming, Malformed> {
+        let (header, sequence, payload) = match Frame::parse(&self.body)? {
+            Frame::Message {
+                header,
+                sequence,
+                payload,
+            } => (header, sequence, payload),
+            Frame::Forget(_) => return Err(Malformed::Unexpected),
+        };
+        let objects: VecDeque<_> = self.objects.drain(..).collect();
+        if objects.len() as u64 != header.objects_beside() {
+            return Err(Malformed::Objects);
+        }
+        let _ = sequence;
+        Ok(assemble(header, payload, objects, &mut HashMap::new()))
+    }
+}
+
+/// What stands in a lane.
+pub(super) enum Frame {
+    Message {
+        header: MessageHeader,
+        /// Which of the object packets belong to it; 0 if it has no attachments.
+        sequence: u64,
+        payload: Range<usize>,
+    },
+    Forget(Vec<RegionId>),
+}
+
+impl Frame {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        match LaneMessage::parse(bytes)? {
+            LaneMessage::Forget(regions) => Ok(Self::Forget(regions.to_vec())),
+            LaneMessage::Message { header, payload } => {
+                let start = bytes.len() - payload.len();
+                if header.objects == 0 && header.regions.is_empty() {
+                    let payload = start..bytes.len();
+                    return Ok(Self::Message {
+                        header,
+                        sequence: 0,
+                        payload,
+                    });
+                }
+                let (sequence, _) = payload.split_first_chunk::<8>().ok_or(Malformed::Short)?;
+                Ok(Self::Message {
+                    header,
+                    sequence: u64::from_le_bytes(*sequence),
+                    payload: start + 8..bytes.len(),
+                })
+            }
+        }
+    }
+}
+
+/// What no honest sender sends.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Malformed {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("a frame ends before the number of its attachments")]
+    Short,
+    #[error("a message came without its objects")]
+    Objects,
+    #[error("a frame of this kind is not expected here")]
+    Unexpected,
+    #[error(transparent)]
+    Lane(#[from] ipmb_lane::Corrupt),
+    #[error("a packet on the channel that means nothing")]
+    Packet,
+    #[error("a lane that cannot be used: {0}")]
+    BadLane(String),
+}
+
+/// Puts a message together. The objects are the user's, then those of the regions that are new.
+pub(super) fn assemble(
+    header: MessageHeader,
+    payload: Range<usize>,
+    mut objects: VecDeque<OwnedObject>,
+    known: &mut HashMap<RegionId, Arc<Block>>,
+) -> Incoming {
+    let users = usize::try_from(header.objects)
+        .unwrap_or(usize::MAX)
+        .min(objects.len());
+    let users: Vec<Object> = objects.drain(..users).map(Object::from).collect();
+    let regions = header
+        .regions
+        .iter()
+        .map(|reference| {
+            if reference.with_object {
+                let found = match objects.pop_front() {
+                    Some(object) => {
+                        Block::open(object.into(), Some((reference.id, reference.size)))
+                    }
+                    None => Err(io::ErrorKind::NotFound.into()),
+                };
+                match found {
+                    Ok(block) => known.insert(reference.id, block),
+                    Err(error) => return MemoryRegion::missing(error),
+                };
+            }
+            match known.get(&reference.id) {
+                Some(block) => MemoryRegion::adopt(block, reference),
+                None => MemoryRegion::missing(io::ErrorKind::NotFound.into()),
+            }
+        })
+        .collect();
+    Incoming {
+        type_id: header.type_id,
+        payload,
+        objects: users,
+        regions,
+        parked: header.parked,
+    }
+}

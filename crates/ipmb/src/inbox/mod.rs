@@ -1,0 +1,322 @@
+//! The receiving side: what an endpoint receives through.
+
+mod attachments;
+mod rx;
+mod source;
+mod spin;
+
+pub(crate) use attachments::Delivery;
+pub use rx::Statistics;
+
+use crate::{Error, Message, MessageBox, RecvError, Selector, memory::Shared};
+use ipmb_core::LabelOp;
+use ipmb_lane::{READY_LEN, ReadySet, Sleeper};
+use ipmb_sys::{Channel, Doorbell, OwnedObject, Purpose, create_memory, page_size};
+use rx::{Next, Rx};
+use std::{
+    io,
+    os::fd::BorrowedFd,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// What this endpoint receives through.
+pub(crate) struct Inbox {
+    doorbell: Doorbell,
+    /// Written by us, read by senders: whether we sleep.
+    page: OwnedObject,
+    /// Written by senders: which lanes have news.
+    ready: OwnedObject,
+    arrivals: Mutex<Vec<Arrival>>,
+    state: Mutex<State>,
+    returned: Condvar,
+}
+
+struct State {
+    /// Taken out by a thread while it sleeps.
+    rx: Option<Box<Rx>>,
+    closed: bool,
+    /// Somebody watches the doorbell instead of calling `recv`.
+    watched: bool,
+}
+
+/// A channel to another endpoint, numbered by the driver; 0 is the one to ourselves.
+pub(crate) type PairId = u64;
+
+/// What the driver tells the receiving side.
+pub(crate) enum Arrival {
+    /// A sender, and the channel on which it offers its lanes.
+    Sender(PairId, u32, Arc<Channel>),
+    /// There is something to read on a sender's channel.
+    ChannelNews(PairId),
+    /// The sender is gone; what it sent is still there to be read.
+    SenderGone(PairId),
+    /// A message that was parked before we joined.
+    Parked(Delivery),
+    /// The endpoint has lost the bus for good.
+    Lost,
+}
+
+/// How much a receiver accepts.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) message: u64,
+    pub(crate) budget: u64,
+    pub(crate) spin: Duration,
+}
+
+impl Inbox {
+    pub(crate) fn new(limits: Limits) -> io::Result<Self> {
+        let (page, page_mapping) = create_memory(Purpose::Published, page_size(), true)?;
+        let (ready, ready_mapping) = create_memory(Purpose::Shared, READY_LEN, true)?;
+        let sleeper = Sleeper::new(Shared::new(page_mapping)).map_err(io::Error::other)?;
+        let bits = ReadySet::new(Shared::new(ready_mapping)).map_err(io::Error::other)?;
+        Ok(Self {
+            doorbell: Doorbell::create()?,
+            page,
+            ready,
+            arrivals: Mutex::default(),
+            state: Mutex::new(State {
+                rx: Some(Box::new(Rx::new(limits, sleeper, bits))),
+                closed: false,
+                watched: false,
+            }),
+            returned: Condvar::new(),
+        })
+    }
+
+    /// What others need to reach us: doorbell, page, ready set.
+    pub(crate) fn objects(&self) -> (&Doorbell, &OwnedObject, &OwnedObject) {
+        (&self.doorbell, &self.page, &self.ready)
+    }
+
+    /// Called by the driver.
+    pub(crate) fn arrive(&self, arrival: Arrival) {
+        self.arrivals().push(arrival);
+        self.doorbell.ring();
+    }
+
+    /// The next message; `None` if there is none (by `deadline`, or at once).
+    pub(crate) fn receive<R: MessageBox>(
+        &self,
+        patience: Patience,
+    ) -> Result<Option<Message<R>>, RecvError> {
+        let mut state = self.lock();
+        loop {
+            let Some(rx) = state.rx.as_deref_mut() else {
+                // Another thread waits for a message; it is served first.
+                match self.wait_for_turn(state, patience) {
+                    Some(again) => state = again,
+                    None => return Ok(None),
+                }
+                continue;
+            };
+            match self.next::<R>(rx) {
+                Ok(None) => {}
+                result => {
+                    self.settle(&mut state);
+                    return result;
+                }
+            }
+            if patience.is_over() {
+                self.settle(&mut state);
+                return Ok(None);
+            }
+            let Some(mut rx) = state.rx.take() else {
+                continue;
+            };
+            drop(state);
+            self.sleep(&mut rx, patience);
+            state = self.lock();
+            state.rx = Some(rx);
+            self.returned.notify_one();
+        }
+    }
+
+    /// The descriptor that is readable while a message waits.
+    pub(crate) fn watch(&self) -> BorrowedFd<'_> {
+        let mut state = self.lock();
+        if !state.watched {
+            state.watched = true;
+            self.settle(&mut state);
+        }
+        std::os::fd::AsFd::as_fd(&self.doorbell)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        self.lock()
+            .rx
+            .as_ref()
+            .map_or_else(Statistics::default, |rx| rx.statistics())
+    }
+
+    /// Receives no more: whoever sends to us will see it.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let rx = state.rx.take();
+        drop(state);
+        if let Some(mut rx) = rx {
+            let arrivals = std::mem::take(&mut *self.arrivals());
+            rx.take_arrivals(arrivals);
+            rx.close();
+        }
+        self.arrivals().clear();
+    }
+
+    fn next<R: MessageBox>(&self, rx: &mut Rx) -> Result<Option<Message<R>>, RecvError> {
+        loop {
+            if rx.wants_arrivals() {
+                self.hand_over_arrivals(rx);
+            }
+            let incoming = match rx.next()? {
+                Next::Message(incoming) => incoming,
+                Next::Nothing if rx.has_scanned() => return Ok(None),
+                Next::Nothing => {
+                    self.hand_over_arrivals(rx);
+                    rx.scan();
+                    continue;
+                }
+            };
+            match R::decode(incoming.type_id, rx.payload(&incoming)) {
+                Ok(payload) => {
+                    return Ok(Some(Message {
+                        selector: Selector::unicast(LabelOp::True),
+                        payload,
+                        objects: incoming.objects,
+                        memory_regions: incoming.regions,
+                    }));
+                }
+                Err(Error::TypeUuidNotFound) => rx.count_skipped(),
+                Err(Error::Decode(error)) => return Err(RecvError::Decode(error)),
+                Err(error) => {
+                    tracing::warn!(%error, "a message box failed to decode a message: skipped");
+                    rx.count_skipped();
+                }
+            }
+        }
+    }
+
+    fn sleep(&self, rx: &mut Rx, patience: Patience) {
+        if rx.spin() {
+            return;
+        }
+        rx.arm();
+        self.hand_over_arrivals(rx);
+        rx.scan();
+        if !rx.has_news() {
+            let start = Instant::now();
+            if let Ok(true) = self.doorbell.wait(patience.left()) {
+                self.doorbell.clear();
+            }
+            rx.slept(start.elapsed());
+        }
+        rx.disarm();
+        self.hand_over_arrivals(rx);
+        rx.scan();
+    }
+
+    /// Keeps the promise of [`watch`](Self::watch): the doorbell is rung if and only if there is
+    /// something to receive.
+    fn settle(&self, state: &mut State) {
+        if !state.watched {
+            return;
+        }
+        let Some(rx) = state.rx.as_deref_mut() else {
+            return; // the sleeping thread settles when it returns
+        };
+        self.doorbell.clear();
+        rx.disarm();
+        rx.arm();
+        self.hand_over_arrivals(rx);
+        rx.scan();
+        if rx.has_news() {
+            self.doorbell.ring();
+        }
+    }
+
+    fn hand_over_arrivals(&self, rx: &mut Rx) {
+        let mut arrivals = self.arrivals();
+        if !arrivals.is_empty() {
+            let taken = std::mem::take(&mut *arrivals);
+            drop(arrivals);
+            rx.take_arrivals(taken);
+        }
+    }
+
+    fn wait_for_turn<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        patience: Patience,
+    ) -> Option<MutexGuard<'a, State>> {
+        if state.closed || patience.is_over() {
+            return None;
+        }
+        Some(match patience.left() {
+            None => self
+                .returned
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(left) => {
+                let waited = self.returned.wait_timeout(state, left);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn arrivals(&self) -> MutexGuard<'_, Vec<Arrival>> {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long a call waits.
+#[derive(Clone, Copy)]
+pub(crate) enum Patience {
+    None,
+    Until(Instant),
+    Endless,
+}
+
+impl Patience {
+    pub(crate) fn from_timeout(timeout: Option<Duration>) -> Self {
+        // A time beyond what the clock can tell is as good as no limit.
+        match timeout {
+            None => Self::Endless,
+            Some(timeout) => Instant::now()
+                .checked_add(timeout)
+                .map_or(Self::Endless, Self::Until),
+        }
+    }
+
+    pub(crate) fn is_over(self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Until(deadline) => Instant::now() >= deadline,
+            Self::Endless => false,
+        }
+    }
+
+    pub(crate) fn left(self) -> Option<Duration> {
+        match self {
+            Self::None => Some(Duration::ZERO),
+            Self::Until(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+            Self::Endless => None,
+        }
+    }
+
+    pub(crate) fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::None => Some(Instant::now()),
+            Self::Until(deadline) => Some(deadline),
+            Self::Endless => None,
+        }
+    }
+}

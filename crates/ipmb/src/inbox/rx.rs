@@ -1,0 +1,386 @@
+//! What the receiving thread works on.
+
+use super::{
+    Arrival, Limits, PairId,
+    attachments::{Delivery, Incoming},
+    source::{Pull, PullError, Source},
+    spin::Spin,
+};
+use crate::{RecvError, memory::Shared};
+use ipmb_core::ParkId;
+use ipmb_lane::{ReadySet, Sleeper};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+/// With up to this many senders, looking at each lane beats looking at the ready set, which then
+/// stays set and costs the senders nothing but a look.
+const FEW: usize = 16;
+/// After so many messages, senders and lanes that are new, or that the ready set does not show,
+/// get a look.
+const SCAN_EVERY: u32 = 64;
+/// So many messages in a row come from one sender before the next one has its turn.
+const BURST: u32 = 32;
+/// So many looks without a message are enough before time limits are looked at.
+const PATIENCE: u32 = 1024;
+/// So many ids of parked messages are remembered, lest one come twice.
+const REMEMBERED: usize = 4096;
+
+/// What this endpoint has received so far that did not reach the user.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Messages of types that the endpoint's message box does not know.
+    pub skipped: u64,
+    /// Messages that senders dropped, because the endpoint's [`Overflow`](crate::Overflow) policy
+    /// says so.
+    pub dropped: u64,
+    /// Senders that were cut off because they did not keep to the protocol.
+    pub cut_off: u64,
+}
+
+pub(super) struct Rx {
+    limits: Limits,
+    sleeper: Sleeper<Shared>,
+    ready: ReadySet<Shared>,
+    spin: Spin,
+    sources: Vec<Option<Source>>,
+    by_id: HashMap<PairId, usize>,
+    /// Whose turn it is, for few senders; the queue of those with news, for many.
+    turn: usize,
+    burst: u32,
+    queue: VecDeque<usize>,
+    since_scan: u32,
+    scanned: bool,
+    parked: VecDeque<Delivery>,
+    seen: VecDeque<ParkId>,
+    buffer: Vec<u8>,
+    statistics: Statistics,
+    lost: bool,
+}
+
+pub(super) enum Next {
+    Message(Incoming),
+    Nothing,
+}
+
+impl Rx {
+    pub(super) fn new(limits: Limits, sleeper: Sleeper<Shared>, ready: ReadySet<Shared>) -> Self {
+        Self {
+            limits,
+            sleeper,
+            ready,
+            spin: Spin::new(limits.spin),
+            sources: Vec::new(),
+            by_id: HashMap::new(),
+            turn: 0,
+            burst: 0,
+            queue: VecDeque::new(),
+            since_scan: 0,
+            scanned: false,
+            parked: VecDeque::new(),
+            seen: VecDeque::new(),
+            buffer: Vec::new(),
+            statistics: Statistics::default(),
+            lost: false,
+        }
+    }
+
+    /// The next message, if one is there as far as the last scan and the ready set tell.
+    pub(super) fn next(&mut self) -> Result<Next, RecvError> {
+        if let Some(incoming) = self.next_parked() {
+            return Ok(Next::Message(incoming));
+        }
+        for _ in 0..PATIENCE {
+            let Some(index) = self.pick() else { break };
+            let Some(source) = self.sources[index].as_mut() else {
+                self.pass(index, false);
+                continue;
+            };
+            match source.pull(&mut self.buffer, self.limits.message) {
+                Ok(Pull::Message(incoming)) => {
+                    self.since_scan += 1;
+                    self.scanned = false;
+                    self.burst += 1;
+                    if self.burst >= BURST {
+                        self.pass(index, true);
+                    }
+                    if incoming.parked.is_some_and(|id| !self.is_new(id)) {
+                        continue;
+                    }
+                    return Ok(Next::Message(incoming));
+                }
+                Ok(Pull::More) => {}
+                Ok(Pull::Nothing) => self.pass(index, false),
+                Err(PullError::Resources(error)) => return Err(RecvError::Resources(error)),
+                Err(PullError::Malformed(why)) => {
+                    tracing::warn!(pid = source.pid, %why, "a sender is cut off");
+                    self.statistics.cut_off += 1;
+                    self.remove(index);
+                }
+            }
+        }
+        if self.lost && !self.has_news() {
+            return Err(RecvError::Disconnected(
+                "the driver of the endpoint has ended".into(),
+            ));
+        }
+        Ok(Next::Nothing)
+    }
+
+    pub(super) fn payload(&self, incoming: &Incoming) -> &[u8] {
+        self.buffer
+            .get(incoming.payload.clone())
+            .unwrap_or_default()
+    }
+
+    /// Whether it is time to look for arrivals, although there are messages.
+    pub(super) fn wants_arrivals(&mut self) -> bool {
+        self.since_scan >= SCAN_EVERY && {
+            self.since_scan = 0;
+            true
+        }
+    }
+
+    /// Whether the last scan is younger than the last message.
+    pub(super) fn has_scanned(&self) -> bool {
+        self.scanned
+    }
+
+    pub(super) fn take_arrivals(&mut self, arrivals: Vec<Arrival>) {
+        for arrival in arrivals {
+            match arrival {
+                Arrival::Sender(id, pid, channel) => {
+                    let index = self.vacant();
+                    let slot = index as u32;
+                    self.sources[index] = Some(Source::new(pid, channel, slot, self.limits.budget));
+                    self.by_id.insert(id, index);
+                    self.channel_news(index);
+                }
+                Arrival::ChannelNews(id) => {
+                    if let Some(&index) = self.by_id.get(&id) {
+                        self.channel_news(index);
+                    }
+                }
+                Arrival::SenderGone(id) => {
+                    if let Some(index) = self.by_id.remove(&id) {
+                        self.channel_news(index);
+                        if let Some(source) = self.sources[index].as_mut() {
+                            source.gone = true;
+                        }
+                    }
+                }
+                Arrival::Parked(delivery) => self.parked.push_back(delivery),
+                Arrival::Lost => self.lost = true,
+            }
+        }
+    }
+
+    /// Looks at every lane. Nothing that a peer can do to the ready set makes us overlook
+    /// a message for longer than until here.
+    pub(super) fn scan(&mut self) {
+        self.since_scan = 0;
+        self.scanned = true;
+        for index in 0..self.sources.len() {
+            let Some(source) = self.sources[index].as_mut() else {
+                continue;
+            };
+            source.tidy_regions();
+            if source.has_news() {
+                if !self.few() && !self.queue.contains(&index) {
+                    self.queue.push_back(index);
+                }
+                self.scanned = false;
+            } else if source.is_finished() {
+                self.remove(index);
+            }
+        }
+    }
+
+    pub(super) fn has_news(&self) -> bool {
+        !self.parked.is_empty() || self.sources.iter().flatten().any(Source::has_news)
+    }
+
+    /// Looks for news for a while, if that has paid off before.
+    pub(super) fn spin(&mut self) -> bool {
+        let budget = self.spin.budget();
+        if budget.is_zero() {
+            return false;
+        }
+        let start = Instant::now();
+        loop {
+            for _ in 0..32 {
+                if self.glance() {
+                    self.scanned = false;
+                    self.spin.spun(true);
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+            if start.elapsed() >= budget {
+                self.spin.spun(false);
+                return false;
+            }
+        }
+    }
+
+    pub(super) fn slept(&mut self, time: Duration) {
+        self.spin.slept(time);
+    }
+
+    pub(super) fn arm(&mut self) {
+        self.sleeper.arm();
+    }
+
+    pub(super) fn disarm(&mut self) {
+        self.sleeper.disarm();
+    }
+
+    pub(super) fn count_skipped(&mut self) {
+        self.statistics.skipped += 1;
+    }
+
+    pub(super) fn statistics(&self) -> Statistics {
+        let dropped: u64 = self.sources.iter().flatten().map(Source::dropped).sum();
+        Statistics {
+            dropped: self.statistics.dropped + dropped,
+            ..self.statistics
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        for source in &mut self.sources {
+            if let Some(source) = source.take() {
+                source.close();
+            }
+        }
+        // Opened, so that the regions in them are given back.
+        while self.next_parked().is_some() {}
+    }
+
+    fn next_parked(&mut self) -> Option<Incoming> {
+        while let Some(mut delivery) = self.parked.pop_front() {
+            if !self.is_new(delivery.id) {
+                continue;
+            }
+            match delivery.open() {
+                Ok(incoming) => {
+                    self.buffer = delivery.body;
+                    return Some(incoming);
+                }
+                Err(why) => tracing::warn!(%why, "a parked message is malformed: dropped"),
+            }
+        }
+        None
+    }
+
+    /// Whether this parked message has not come before.
+    fn is_new(&mut self, id: ParkId) -> bool {
+        if self.seen.contains(&id) {
+            return false;
+        }
+        if self.seen.len() >= REMEMBERED {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(id);
+        true
+    }
+
+    fn few(&self) -> bool {
+        self.sources.len() <= FEW
+    }
+
+    /// The source to read from.
+    fn pick(&mut self) -> Option<usize> {
+        if self.few() {
+            let count = self.sources.len();
+            for step in 0..count {
+                let index = (self.turn + step) % count;
+                if self.sources[index].as_ref().is_some_and(Source::has_news) {
+                    if index != self.turn {
+                        self.turn = index;
+                        self.burst = 0;
+                    }
+                    return Some(index);
+                }
+            }
+            return None;
+        }
+        if self.queue.is_empty() {
+            self.take_ready();
+        }
+        self.queue.front().copied()
+    }
+
+    /// Ends the turn of a source.
+    fn pass(&mut self, index: usize, has_more: bool) {
+        self.burst = 0;
+        if self.few() {
+            self.turn = index + 1;
+            return;
+        }
+        self.queue.pop_front();
+        if has_more {
+            self.queue.push_back(index);
+        }
+    }
+
+    fn take_ready(&mut self) {
+        let slots = ipmb_lane::READY_SLOTS as usize;
+        for word in 0..ReadySet::<Shared>::words() {
+            let mut bits = self.ready.take(word);
+            while bits != 0 {
+                let slot = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                // Slots beyond the set share its bits.
+                for index in (slot..self.sources.len()).step_by(slots) {
+                    self.queue.push_back(index);
+                }
+            }
+        }
+    }
+
+    fn glance(&self) -> bool {
+        if self.few() {
+            return self.sources.iter().flatten().any(Source::has_news);
+        }
+        (0..ReadySet::<Shared>::words()).any(|word| self.ready.peek(word) != 0)
+    }
+
+    fn channel_news(&mut self, index: usize) {
+        let Some(source) = self.sources[index].as_mut() else {
+            return;
+        };
+        match source.channel_news() {
+            Ok(()) => self.scanned = false,
+            Err(PullError::Resources(error)) => {
+                tracing::warn!(pid = source.pid, %error, "a sender's lane cannot be mapped yet");
+            }
+            Err(PullError::Malformed(why)) => {
+                tracing::warn!(pid = source.pid, %why, "a sender is cut off");
+                self.statistics.cut_off += 1;
+                self.remove(index);
+            }
+        }
+    }
+
+    fn vacant(&mut self) -> usize {
+        match self.sources.iter().position(Option::is_none) {
+            Some(index) => index,
+            None => {
+                self.sources.push(None);
+                self.sources.len() - 1
+            }
+        }
+    }
+
+    fn remove(&mut self, index: usize) {
+        if let Some(source) = self.sources[index].take() {
+            self.statistics.dropped += source.dropped();
+            self.by_id.retain(|_, at| *at != index);
+            source.close();
+        }
+        self.queue.retain(|at| *at != index);
+    }
+}

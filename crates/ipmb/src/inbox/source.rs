@@ -1,0 +1,298 @@
+//! One sender, as its receiver sees it: the lanes, what waits on the channel, the regions it has
+//! shown us.
+
+use super::attachments::{Frame, Incoming, Malformed, assemble};
+use crate::{memory::Shared, peer::PairPacket, region::Block};
+use ipmb_core::{MessageHeader, RegionId};
+use ipmb_lane::{Consumer, Popped, memory_len};
+use ipmb_sys::{Access, Channel, ChannelRecvError, Doorbell, OwnedObject, map_memory};
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    ops::Range,
+    os::fd::AsFd,
+    sync::Arc,
+};
+
+const SMALLEST_LANE: usize = 4 << 10;
+
+pub(super) struct Source {
+    /// For the log.
+    pub(super) pid: u32,
+    channel: Arc<Channel>,
+    slot: u32,
+    largest_lane: usize,
+    /// The sender's doorbell, to be rung when it waits for room.
+    room: Option<Doorbell>,
+    /// In the order in which they are to be read.
+    lanes: VecDeque<Consumer<Shared>>,
+    /// Lanes that the sender has offered so far.
+    offered: u32,
+    /// Objects that were read from the channel before their message.
+    objects: VecDeque<(u64, OwnedObject)>,
+    regions: HashMap<RegionId, Arc<Block>>,
+    /// A message whose objects could not be taken over yet.
+    stalled: Option<Stalled>,
+    pub(super) gone: bool,
+    dropped_before: u64,
+}
+
+struct Stalled {
+    header: MessageHeader,
+    sequence: u64,
+    payload: Range<usize>,
+    body: Vec<u8>,
+}
+
+/// What one look at a source brought.
+pub(super) enum Pull {
+    Message(Incoming),
+    /// Something was done, look again.
+    More,
+    Nothing,
+}
+
+/// Why a source could not be read.
+pub(super) enum PullError {
+    /// The sender does not keep to the protocol.
+    Malformed(Malformed),
+    /// Nothing is lost; try again when there are free descriptors.
+    Resources(io::Error),
+}
+
+impl<E: Into<Malformed>> From<E> for PullError {
+    fn from(error: E) -> Self {
+        Self::Malformed(error.into())
+    }
+}
+
+impl Source {
+    pub(super) fn new(pid: u32, channel: Arc<Channel>, slot: u32, budget: u64) -> Self {
+        let budget = usize::try_from(budget).unwrap_or(usize::MAX / 4);
+        Self {
+            pid,
+            channel,
+            slot,
+            largest_lane: budget.clamp(64 << 10, 1 << 40).next_power_of_two(),
+            room: None,
+            lanes: VecDeque::new(),
+            offered: 0,
+            objects: VecDeque::new(),
+            regions: HashMap::new(),
+            stalled: None,
+            gone: false,
+            dropped_before: 0,
+        }
+    }
+
+    /// Whether there is something to read, as far as the lanes tell.
+    #[inline]
+    pub(super) fn has_news(&self) -> bool {
+        match self.lanes.front() {
+            Some(lane) => lane.has_news() || lane.is_retired() || self.stalled.is_some(),
+            None => false,
+        }
+    }
+
+    /// Whether nothing can ever come from here again.
+    pub(super) fn is_finished(&self) -> bool {
+        self.gone && !self.has_news()
+    }
+
+    /// How many messages the sender has dropped because we had no room.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped_before + self.lanes.iter().map(Consumer::dropped).sum::<u64>()
+    }
+
+    /// Reads the next message. Its payload is in `buffer`.
+    pub(super) fn pull(&mut self, buffer: &mut Vec<u8>, limit: u64) -> Result<Pull, PullError> {
+        if let Some(stalled) = self.stalled.take() {
+            *buffer = stalled.body;
+            return self.complete(stalled.header, stalled.sequence, stalled.payload, buffer);
+        }
+        let Some(lane) = self.lanes.front_mut() else {
+            return Ok(if self.read_channel()? {
+                Pull::More
+            } else {
+                Pull::Nothing
+            });
+        };
+        let popped = lane.pop(buffer, limit)?;
+        if lane.wants_room()
+            && let Some(room) = &self.room
+        {
+            room.ring();
+        }
+        match popped {
+            Popped::Message => match Frame::parse(buffer)? {
+                Frame::Message {
+                    header,
+                    sequence,
+                    payload,
+                } => self.complete(header, sequence, payload, buffer),
+                Frame::Forget(regions) => {
+                    for region in regions {
+                        self.regions.remove(&region);
+                    }
+                    Ok(Pull::More)
+                }
+            },
+            Popped::Partial => Ok(Pull::More),
+            Popped::Empty if lane.is_retired() => self.next_lane(),
+            _ => Ok(Pull::Nothing),
+        }
+    }
+
+    /// Reads what the channel holds in front of the first lane.
+    pub(super) fn channel_news(&mut self) -> Result<(), PullError> {
+        while self.lanes.is_empty() && self.read_channel()? {}
+        Ok(())
+    }
+
+    /// Lets go of regions that nobody holds any more: they can never be referred to again.
+    pub(super) fn tidy_regions(&mut self) {
+        if !self.regions.is_empty() {
+            self.regions.retain(|_, block| block.holders() > 0);
+        }
+    }
+
+    /// Receives no more. What is unread is taken and dropped, so that its holds are given back.
+    pub(super) fn close(mut self) {
+        for lane in &mut self.lanes {
+            lane.close();
+        }
+        let mut buffer = Vec::new();
+        // The sender stops when it sees the lane closed; if it does not, that is not our business.
+        for _ in 0..1 << 20 {
+            match self.pull(&mut buffer, u64::MAX) {
+                Ok(Pull::Message(_) | Pull::More) => {}
+                Ok(Pull::Nothing) | Err(_) => break,
+            }
+        }
+        if let Some(room) = &self.room {
+            room.ring();
+        }
+    }
+
+    fn complete(
+        &mut self,
+        header: MessageHeader,
+        sequence: u64,
+        payload: Range<usize>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Pull, PullError> {
+        let beside = header.objects_beside();
+        let mut objects = VecDeque::new();
+        if beside > 0 {
+            match self.collect(sequence, beside) {
+                Ok(collected) => objects = collected,
+                Err(PullError::Resources(error)) => {
+                    let body = std::mem::take(buffer);
+                    self.stalled = Some(Stalled {
+                        header,
+                        sequence,
+                        payload,
+                        body,
+                    });
+                    return Err(PullError::Resources(error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Pull::Message(assemble(
+            header,
+            payload,
+            objects,
+            &mut self.regions,
+        )))
+    }
+
+    /// Reads the channel until the objects of a message are all there.
+    fn collect(&mut self, sequence: u64, count: u64) -> Result<VecDeque<OwnedObject>, PullError> {
+        loop {
+            // What belongs to earlier messages belongs to messages that were given up.
+            while self.objects.front().is_some_and(|(of, _)| *of < sequence) {
+                self.objects.pop_front();
+            }
+            let there = self
+                .objects
+                .iter()
+                .take_while(|(of, _)| *of == sequence)
+                .count();
+            if there as u64 >= count {
+                return Ok(self
+                    .objects
+                    .drain(..count as usize)
+                    .map(|(_, object)| object)
+                    .collect());
+            }
+            // A sender hands the objects over before it publishes the message.
+            if there < self.objects.len() || !self.read_channel()? {
+                return Err(Malformed::Objects.into());
+            }
+        }
+    }
+
+    fn next_lane(&mut self) -> Result<Pull, PullError> {
+        // A sender offers the next lane before it retires one.
+        while self.lanes.len() < 2 {
+            if !self.read_channel()? {
+                return Err(Malformed::BadLane("the next one is missing".into()).into());
+            }
+        }
+        if let Some(lane) = self.lanes.pop_front() {
+            self.dropped_before += lane.dropped();
+        }
+        Ok(Pull::More)
+    }
+
+    /// Reads one packet; `false` if there is none.
+    fn read_channel(&mut self) -> Result<bool, PullError> {
+        let (mut bytes, mut objects) = (Vec::new(), Vec::new());
+        match self.channel.try_recv(&mut bytes, &mut objects) {
+            Ok(()) => {}
+            Err(ChannelRecvError::Empty | ChannelRecvError::Disconnected) => return Ok(false),
+            Err(ChannelRecvError::NoDescriptors) => {
+                // The number is that of EMFILE everywhere on Linux.
+                return Err(PullError::Resources(io::Error::from_raw_os_error(24)));
+            }
+            Err(ChannelRecvError::Io(error)) => return Err(PullError::Resources(error)),
+            Err(_) => return Err(Malformed::Packet.into()),
+        }
+        if let Some(lane) = self.lanes.front_mut()
+            && lane.wants_room()
+            && let Some(room) = &self.room
+        {
+            room.ring();
+        }
+        match PairPacket::parse(&bytes).ok_or(Malformed::Packet)? {
+            PairPacket::Hello => {}
+            PairPacket::Objects { sequence } => {
+                self.objects
+                    .extend(objects.into_iter().map(|object| (sequence, object)));
+            }
+            PairPacket::Lane { number } if number < self.offered => {} // offered again
+            PairPacket::Lane { number } if number == self.offered => self.attach(objects)?,
+            PairPacket::Lane { .. } => return Err(Malformed::Packet.into()),
+        }
+        Ok(true)
+    }
+
+    fn attach(&mut self, objects: Vec<OwnedObject>) -> Result<(), PullError> {
+        let bad = |why: &dyn std::fmt::Display| Malformed::BadLane(why.to_string());
+        let Ok([memory, room]) = <[OwnedObject; 2]>::try_from(objects) else {
+            return Err(bad(&"its objects are missing").into());
+        };
+        let sizes = memory_len(SMALLEST_LANE)..=memory_len(self.largest_lane);
+        let mapping =
+            map_memory(memory.as_fd(), Access::ReadWrite, sizes).map_err(|error| bad(&error))?;
+        let lane =
+            Consumer::attach(Shared::new(mapping), self.slot).map_err(|error| bad(&error))?;
+        if self.room.is_none() {
+            self.room = Some(Doorbell::from_object(room).map_err(|error| bad(&error))?);
+        }
+        self.offered += 1;
+        self.lanes.push_back(lane);
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! What travels on the bus.
+
+use crate::{Error, MemoryRegion, Object, Selector, Sink, TypeUuid};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// A payload, whom it is for, and what travels with it.
+///
+/// ```
+/// use ipmb::{Message, Selector};
+/// let mut message = Message::new(Selector::unicast("earth"), "hello".to_string());
+/// message.memory_regions.push(ipmb::MemoryRegion::new(4096));
+/// assert_eq!(message.payload, "hello");
+/// ```
+#[derive(Debug)]
+pub struct Message<T> {
+    pub(crate) selector: Selector,
+    /// The typed content.
+    pub payload: T,
+    /// Kernel objects that are handed over with the message. Any number.
+    pub objects: Vec<Object>,
+    /// Shared memory that is handed over with the message, without a copy. Any number.
+    pub memory_regions: Vec<MemoryRegion>,
+}
+
+impl<T: MessageBox> Message<T> {
+    /// A message without attachments.
+    pub fn new(selector: Selector, payload: T) -> Self {
+        Self {
+            selector,
+            payload,
+            objects: Vec::new(),
+            memory_regions: Vec::new(),
+        }
+    }
+}
+
+/// The types that an endpoint sends or receives: one payload type, or an enum of several with
+/// `#[derive(MessageBox)]`.
+///
+/// Every `T: serde + TypeUuid` is one.
+///
+/// ```
+/// use ipmb::{MessageBox, TypeUuid};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize, TypeUuid)]
+/// #[uuid = "7b07473e-9659-4d47-a502-8245d71c0078"]
+/// struct Position { x: f32, y: f32 }
+///
+/// #[derive(MessageBox)]
+/// enum Telemetry {
+///     Position(Position),
+///     Text(String),
+/// }
+/// let boxed = Telemetry::Position(Position { x: 1.0, y: 2.0 });
+/// assert_eq!(boxed.uuid(), Position::UUID);
+/// ```
+pub trait MessageBox: Send + 'static {
+    /// Makes a value of the type that `uuid` names from its bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TypeUuidNotFound`] if the box has no such type (the message is skipped and
+    /// counted), [`Error::Decode`] if the bytes are not such a value.
+    fn decode(uuid: [u8; 16], data: &[u8]) -> Result<Self, Error>
+    where
+        Self: Sized;
+
+    /// The bytes of the value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`] if the value cannot be encoded.
+    fn encode(&self) -> Result<Vec<u8>, Error>;
+
+    /// The type UUID of the value.
+    fn uuid(&self) -> [u8; 16];
+
+    /// Writes the bytes of the value to where they go, sparing a buffer in between.
+    ///
+    /// It may be called more than once for one message, and must write the same bytes each time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`] if the value cannot be encoded or the sink has no room.
+    fn encode_into(&self, sink: &mut Sink<'_>) -> Result<(), Error> {
+        sink.write(&self.encode()?)
+    }
+}
+
+impl<T: TypeUuid + Serialize + DeserializeOwned + Send + 'static> MessageBox for T {
+    fn decode(uuid: [u8; 16], data: &[u8]) -> Result<Self, Error> {
+        if uuid == T::UUID {
+            crate::decode(data)
+        } else {
+            Err(Error::TypeUuidNotFound)
+        }
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, Error> {
+        crate::encode(self)
+    }
+
+    fn uuid(&self) -> [u8; 16] {
+        T::UUID
+    }
+
+    fn encode_into(&self, sink: &mut Sink<'_>) -> Result<(), Error> {
+        crate::encode_into(self, sink)
+    }
+}
+
+/// Untyped bytes with a format number of the user's choice: for data that has its own encoding.
+///
+/// ```
+/// let bytes = ipmb::BytesMessage { format: 1, data: vec![1, 2, 3] };
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ipmb_derive::TypeUuid)]
+#[uuid = "dd95ba8e-1279-47cf-925e-83e614e79588"]
+pub struct BytesMessage {
+    /// What the bytes are; the bus does not look at it.
+    pub format: u16,
+    /// The bytes.
+    #[serde(with = "bytes")]
+    pub data: Vec<u8>,
+}
+
+/// One copy of the whole slice instead of a loop over bytes.
+mod bytes {
+    use serde::{Deserializer, Serializer, de};
+    use std::fmt;
+
+    pub(super) fn serialize<S: Serializer>(data: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(data)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        deserializer.deserialize_bytes(Visitor)
+    }
+
+    struct Visitor;
+
+    impl de::Visitor<'_> for Visitor {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("bytes")
+        }
+
+        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+            Ok(bytes.to_vec())
+        }
+    }
+}

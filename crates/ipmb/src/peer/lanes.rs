@@ -1,0 +1,197 @@
+//! The lanes to one receiver: the one in use, and those that are being drained.
+
+use super::pair::PairPacket;
+use crate::{memory::Shared, region::Flight};
+use ipmb_lane::{Producer, memory_len};
+use ipmb_sys::{Channel, ChannelSendError, Doorbell, OwnedObject, Purpose, create_memory};
+use std::{collections::VecDeque, io, os::fd::AsFd};
+
+/// Small at first: most pairs exchange little.
+pub(super) const FIRST_CAPACITY: usize = 64 << 10;
+
+/// Up to this size the memory of a lane is had at once, not page by page: running out of memory
+/// in the middle of a write would be fatal, and page faults are slow.
+const RESERVED: usize = 16 << 20;
+
+/// All lanes to one receiver, oldest first. The last one is written to.
+#[derive(Default)]
+pub(crate) struct Lanes {
+    lanes: VecDeque<Lane>,
+    made: u32,
+}
+
+struct Lane {
+    number: u32,
+    producer: Producer<Shared>,
+    /// Kept until the receiver has mapped the lane, so that it can be offered again.
+    object: Option<OwnedObject>,
+    /// Holds of memory regions in messages that are not read yet: the position behind the
+    /// message, and the holds.
+    flights: VecDeque<(u64, Vec<Flight>)>,
+}
+
+/// Why there is no lane to write to.
+pub(crate) enum NoLane {
+    /// The channel is full: try again when the receiver has read from it.
+    Full,
+    /// The receiver is gone.
+    Disconnected,
+    /// No memory, no descriptors.
+    Resources(io::Error),
+}
+
+impl Lanes {
+    /// The lane to write to; the first one is made when it is first asked for.
+    pub(crate) fn current(
+        &mut self,
+        first_capacity: usize,
+        drops_oldest: bool,
+        channel: &Channel,
+        room: &Doorbell,
+    ) -> Result<&mut Producer<Shared>, NoLane> {
+        if self.lanes.is_empty() {
+            self.add(first_capacity, drops_oldest, channel, room)?;
+        }
+        match self.lanes.back_mut() {
+            Some(lane) => Ok(&mut lane.producer),
+            None => Err(NoLane::Disconnected),
+        }
+    }
+
+    /// The lane in use, if one was made.
+    pub(crate) fn last(&self) -> Option<&Producer<Shared>> {
+        self.lanes.back().map(|lane| &lane.producer)
+    }
+
+    /// The lane in use, if one was made.
+    pub(crate) fn last_mut(&mut self) -> Option<&mut Producer<Shared>> {
+        self.lanes.back_mut().map(|lane| &mut lane.producer)
+    }
+
+    /// Replaces the lane in use by one of `capacity` bytes; what is in the old one is read first.
+    pub(crate) fn add(
+        &mut self,
+        capacity: usize,
+        drops_oldest: bool,
+        channel: &Channel,
+        room: &Doorbell,
+    ) -> Result<(), NoLane> {
+        let (object, mapping) =
+            create_memory(Purpose::Shared, memory_len(capacity), capacity <= RESERVED)
+                .map_err(NoLane::Resources)?;
+        let producer = Producer::create(Shared::new(mapping), drops_oldest)
+            .map_err(|error| NoLane::Resources(io::Error::other(error)))?;
+        let lane = Lane {
+            number: self.made,
+            producer,
+            object: Some(object),
+            flights: VecDeque::new(),
+        };
+        lane.offer(channel, room)?;
+        if let Some(old) = self.lanes.back_mut() {
+            old.producer.retire();
+        }
+        self.made += 1;
+        self.lanes.push_back(lane);
+        Ok(())
+    }
+
+    /// Offers the lanes that the receiver has not mapped on a new channel: the old one broke
+    /// before the receiver had its end.
+    pub(crate) fn offer_again(&mut self, channel: &Channel, room: &Doorbell) -> Result<(), NoLane> {
+        self.lanes
+            .iter()
+            .try_for_each(|lane| lane.offer(channel, room))
+    }
+
+    /// Notes the holds that left with the message just written.
+    pub(crate) fn note_flights(&mut self, flights: Vec<Flight>) {
+        if let Some(lane) = self.lanes.back_mut()
+            && !flights.is_empty()
+        {
+            lane.flights.push_back((lane.producer.produced(), flights));
+        }
+    }
+
+    /// Forgets what the receiver has taken over.
+    pub(crate) fn tidy(&mut self) {
+        for lane in &mut self.lanes {
+            if lane.object.is_some() && lane.producer.slot().is_some() {
+                lane.object = None;
+            }
+            if !lane.flights.is_empty() {
+                let consumed = lane.producer.consumed();
+                while lane
+                    .flights
+                    .front()
+                    .is_some_and(|(end, _)| *end <= consumed)
+                {
+                    lane.flights.pop_front();
+                }
+            }
+        }
+        while self.lanes.len() > 1 && self.lanes[0].is_drained() {
+            self.lanes.pop_front();
+        }
+    }
+
+    /// Whether `tidy` would find something, as far as a glance tells.
+    pub(crate) fn untidy(&self) -> bool {
+        self.lanes.len() > 1
+            || self
+                .lanes
+                .front()
+                .is_some_and(|lane| lane.object.is_some() || !lane.flights.is_empty())
+    }
+
+    /// The receiver is gone: takes back the holds that it never saw.
+    pub(crate) fn recall(&mut self) {
+        for mut lane in self.lanes.drain(..) {
+            let consumed = lane.producer.consumed();
+            for (end, flights) in lane.flights.drain(..) {
+                if end > consumed {
+                    flights.into_iter().for_each(Flight::recall);
+                }
+            }
+        }
+    }
+
+    /// Takes back the holds of the message that was just dropped: the oldest one in the lane.
+    pub(crate) fn recall_dropped(&mut self, end: u64) {
+        if let Some(lane) = self.lanes.back_mut() {
+            while let Some((at, _)) = lane.flights.front()
+                && *at <= end
+            {
+                if let Some((at, flights)) = lane.flights.pop_front()
+                    && at == end
+                {
+                    flights.into_iter().for_each(Flight::recall);
+                }
+            }
+        }
+    }
+}
+
+impl Lane {
+    fn offer(&self, channel: &Channel, room: &Doorbell) -> Result<(), NoLane> {
+        let Some(object) = &self.object else {
+            return Ok(());
+        };
+        let packet = PairPacket::Lane {
+            number: self.number,
+        };
+        let objects = [object.as_fd(), room.as_fd()];
+        channel
+            .try_send(&packet.encode(), &objects)
+            .map_err(|error| match error {
+                ChannelSendError::Full | ChannelSendError::TooManyInFlight => NoLane::Full,
+                ChannelSendError::Disconnected => NoLane::Disconnected,
+                ChannelSendError::Io(error) => NoLane::Resources(error),
+                other => NoLane::Resources(io::Error::other(other)),
+            })
+    }
+
+    fn is_drained(&mut self) -> bool {
+        self.producer.slot().is_some() && self.producer.consumed() == self.producer.produced()
+    }
+}

@@ -1,0 +1,68 @@
+//! The sending side: what an endpoint knows of the others, and how a message gets to one of them.
+
+mod lanes;
+mod line;
+mod outbound;
+mod pair;
+mod room;
+
+pub(crate) use line::{Attempt, Line, Reach};
+pub(crate) use outbound::{Outbound, Progress};
+pub(crate) use pair::PairPacket;
+pub(crate) use room::RoomBell;
+
+use ipmb_core::{EndpointId, ReceiveLimits};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Another endpoint (or ourselves), as a receiver of our messages.
+pub(crate) struct Peer {
+    pub(crate) id: EndpointId,
+    pub(crate) limits: ReceiveLimits,
+    contact: Mutex<Contact>,
+}
+
+/// How far we know the way to a peer.
+#[derive(Default)]
+pub(crate) enum Contact {
+    /// Never asked for.
+    #[default]
+    None,
+    /// The controller is asked to introduce us. A line that broke before the peer had its end is
+    /// kept: nothing in it has been read.
+    Asked(Option<Box<Line>>),
+    /// Introduced.
+    Line(Box<Line>),
+    /// The peer receives no more, or has left, or is dead.
+    Gone,
+}
+
+impl Peer {
+    pub(crate) fn new(id: EndpointId, limits: ReceiveLimits) -> Self {
+        Self {
+            id,
+            limits,
+            contact: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn contact(&self) -> MutexGuard<'_, Contact> {
+        self.contact.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The contact, unless another thread is just using it.
+    pub(crate) fn try_contact(&self) -> Option<MutexGuard<'_, Contact>> {
+        match self.contact.try_lock() {
+            Ok(contact) => Some(contact),
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(std::sync::TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The peer receives no more: takes back what it never read.
+    pub(crate) fn lose(&self) {
+        let contact = std::mem::replace(&mut *self.contact(), Contact::Gone);
+        if let Contact::Line(mut line) | Contact::Asked(Some(mut line)) = contact {
+            line.recall();
+        }
+    }
+}

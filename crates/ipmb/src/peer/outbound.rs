@@ -1,0 +1,146 @@
+//! A message on its way out.
+
+use crate::{Error, Message, MessageBox, Object, SendError, Sink, region::Flight};
+use ipmb_core::{MessageHeader, ParkId};
+use std::{io, sync::Arc};
+
+/// A message, encoded once, for any number of receivers.
+pub(crate) struct Outbound<'a> {
+    pub(crate) type_id: [u8; 16],
+    pub(crate) payload: Vec<u8>,
+    pub(crate) objects: &'a [Object],
+    pub(crate) regions: &'a [crate::MemoryRegion],
+    /// Set when the message was parked before: the receiver may have got it that way.
+    pub(crate) parked: Option<ParkId>,
+    /// Whether it has attachments, and therefore a number.
+    numbered: bool,
+}
+
+impl<'a> Outbound<'a> {
+    pub(crate) fn encode<T: MessageBox>(message: &'a Message<T>) -> Result<Self, SendError> {
+        let mut payload = Vec::new();
+        message
+            .payload
+            .encode_into(&mut Sink::new(&mut payload))
+            .map_err(SendError::Encode)?;
+        for region in &message.memory_regions {
+            region.block().map_err(SendError::Attachment)?;
+        }
+        Ok(Self {
+            type_id: message.payload.uuid(),
+            payload,
+            objects: &message.objects,
+            regions: &message.memory_regions,
+            parked: None,
+            numbered: !message.objects.is_empty() || !message.memory_regions.is_empty(),
+        })
+    }
+
+    /// A message whose body was made when it was parked. Its objects include those of its regions.
+    pub(crate) fn of_parked(objects: &'a [Object], has_attachments: bool) -> Self {
+        Self {
+            type_id: [0; 16],
+            payload: Vec::new(),
+            objects,
+            regions: &[],
+            parked: None,
+            numbered: has_attachments,
+        }
+    }
+
+    pub(crate) fn has_attachments(&self) -> bool {
+        self.numbered
+    }
+}
+
+/// How far one message has come with one receiver.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// The bytes for the lane; made when the way to the receiver is known.
+    pub(crate) body: Vec<u8>,
+    /// Whether the message has its number on this line.
+    pub(crate) numbered: bool,
+    /// Where the number stands in a body that was made before the line was known.
+    pub(crate) number_at: Option<usize>,
+    /// Holds of the message's memory regions for this receiver.
+    pub(crate) flights: Vec<Flight>,
+    /// Which regions' objects have to travel, as indices.
+    pub(crate) region_objects: Vec<usize>,
+    /// The number of the message among those with attachments.
+    pub(crate) sequence: u64,
+    pub(crate) objects_sent: usize,
+    pub(crate) bytes_sent: u64,
+    /// The line is ours until the message is out.
+    pub(crate) owns_line: bool,
+}
+
+impl Progress {
+    /// Takes holds for this receiver and writes down the bytes for the lane.
+    pub(crate) fn prepare(
+        &mut self,
+        outbound: &Outbound<'_>,
+        sequence: u64,
+        mut knows: impl FnMut(&Arc<crate::region::Block>) -> bool,
+    ) -> io::Result<()> {
+        for region in outbound.regions {
+            self.flights.push(region.clone()?.into_flight()?);
+        }
+        let mut header = MessageHeader {
+            type_id: outbound.type_id,
+            objects: u32::try_from(outbound.objects.len())
+                .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?,
+            regions: Default::default(),
+            parked: outbound.parked,
+        };
+        for (index, flight) in self.flights.iter().enumerate() {
+            let known = knows(flight.block());
+            if !known {
+                self.region_objects.push(index);
+            }
+            header.regions.push(flight.reference(!known));
+        }
+        self.sequence = sequence;
+        header.encode(&mut self.body);
+        if outbound.has_attachments() {
+            self.body.extend_from_slice(&sequence.to_le_bytes());
+        }
+        self.body.extend_from_slice(&outbound.payload);
+        Ok(())
+    }
+}
+
+impl Progress {
+    /// For a message whose body was made when it was parked.
+    pub(crate) fn of_parked(body: Vec<u8>, number_at: Option<usize>) -> Self {
+        let mut progress = Self::default();
+        progress.body = body;
+        progress.number_at = number_at;
+        progress
+    }
+
+    /// Gives a body that is made already its number; `false` if there is none yet.
+    pub(crate) fn renumber(&mut self, sequence: u64) -> bool {
+        if self.body.is_empty() {
+            return false;
+        }
+        self.sequence = sequence;
+        if let Some(at) = self.number_at
+            && let Some(number) = self.body.get_mut(at..at + size_of::<u64>())
+        {
+            number.copy_from_slice(&sequence.to_le_bytes());
+        }
+        true
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        // What was not handed over to a lane comes back.
+        self.flights.drain(..).for_each(Flight::recall);
+    }
+}
+
+/// Whether an encoding error only says that the sink was too small.
+pub(crate) fn is_sink_full(error: &Error) -> bool {
+    matches!(error, Error::Encode(error) if error.0 == postcard::Error::SerializeBufferFull)
+}

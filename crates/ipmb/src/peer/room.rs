@@ -1,0 +1,146 @@
+//! Waiting for room in a lane.
+
+use ipmb_sys::Doorbell;
+use std::{
+    io,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+/// The doorbell that receivers ring when they made room, shared by all sending threads of an
+/// endpoint.
+///
+/// One of the waiting threads (the leader) sleeps on the doorbell; it alone clears it, so that no
+/// ring is lost between two threads, and it tells the others.
+pub(crate) struct RoomBell {
+    doorbell: Doorbell,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Counts what may have made room.
+    news: u64,
+    led: bool,
+    waiting: u32,
+}
+
+/// What a thread had heard of before it looked for room.
+#[derive(Clone, Copy)]
+pub(crate) struct Ticket(u64);
+
+impl RoomBell {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            doorbell: Doorbell::create()?,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        })
+    }
+
+    pub(crate) fn doorbell(&self) -> &Doorbell {
+        &self.doorbell
+    }
+
+    /// To be taken before looking for room in vain.
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket(self.lock().news)
+    }
+
+    /// Something happened in this process that waiting threads should look at.
+    pub(crate) fn announce(&self) {
+        let mut state = self.lock();
+        state.news += 1;
+        if state.waiting > 0 {
+            self.changed.notify_all();
+            self.doorbell.ring();
+        }
+    }
+
+    /// The doorbell was found rung by somebody who does not wait for room.
+    pub(crate) fn absorb(&self) {
+        self.doorbell.clear();
+        let mut state = self.lock();
+        state.news += 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits until there may be room, that is, for news since `ticket`; `false` when the deadline
+    /// has passed.
+    pub(crate) fn wait(&self, ticket: Ticket, deadline: Option<Instant>) -> bool {
+        let mut state = self.lock();
+        state.waiting += 1;
+        let heard = loop {
+            if state.news != ticket.0 {
+                break true;
+            }
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                break false;
+            }
+            if state.led {
+                state = match left {
+                    None => self
+                        .changed
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner),
+                    Some(left) => {
+                        let waited = self.changed.wait_timeout(state, left);
+                        waited.unwrap_or_else(PoisonError::into_inner).0
+                    }
+                };
+                continue;
+            }
+            state.led = true;
+            drop(state);
+            let rung = self.doorbell.wait(left);
+            state = self.lock();
+            state.led = false;
+            if !matches!(rung, Ok(false)) {
+                self.doorbell.clear();
+                state.news += 1;
+            }
+            // Whether there is news or only a vacant lead: the others have to look.
+            self.changed.notify_all();
+        };
+        state.waiting -= 1;
+        heard
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RoomBell;
+    use std::{
+        thread,
+        time::{Duration, Instant},
+    };
+
+    #[test]
+    fn every_waiter_hears_one_ring() {
+        let room = RoomBell::new().unwrap();
+        let ticket = room.ticket();
+        let deadline = Some(Instant::now() + Duration::from_secs(20));
+        thread::scope(|scope| {
+            let waiters: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| room.wait(ticket, deadline)))
+                .collect();
+            room.doorbell().ring();
+            assert!(waiters.into_iter().all(|waiter| waiter.join().unwrap()));
+        });
+    }
+
+    #[test]
+    fn waiting_ends_at_the_deadline() {
+        let room = RoomBell::new().unwrap();
+        let ticket = room.ticket();
+        assert!(!room.wait(ticket, Some(Instant::now() + Duration::from_millis(5))));
+        room.announce();
+        assert!(room.wait(ticket, Some(Instant::now())));
+    }
+}

@@ -1,0 +1,257 @@
+//! The shared block behind memory regions, and who holds it.
+//!
+//! The block starts with a header: its id and size, and a cell for every holder in any process.
+//! A cell names the process slot of its holder; the slot is an advisory lock on the block's
+//! memory object which the kernel drops when the process dies. So a holder that was killed can be
+//! told from one that lives, without process ids, which mean nothing across containers.
+
+use crate::{Object, memory::Shared};
+use ipmb_core::{RegionId, RegionRef};
+use ipmb_lane::{Cells, Memory, Word};
+use ipmb_sys::{Access, Claim, Purpose, create_memory, fork_generation, map_memory};
+use std::{
+    io,
+    os::fd::AsFd,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+const MAGIC: u64 = u64::from_le_bytes(*b"ipmb-mr1");
+const HEADER_LEN: usize = 16 << 10;
+const CELLS_OFFSET: usize = 256;
+/// Leaves room for what `Cells` keeps beside the cells themselves.
+const CELL_COUNT: usize = (HEADER_LEN - CELLS_OFFSET - 256) / 8;
+const PROCESS_SLOTS: u16 = 1024;
+
+/// One process's view of a block of shared memory.
+pub(crate) struct Block {
+    id: RegionId,
+    size: usize,
+    memory: Shared,
+    cells: Cells<Shared>,
+    object: Object,
+    claim: Claim,
+    nonce: Mutex<u64>,
+    fork_generation: u32,
+}
+
+impl Block {
+    pub(crate) fn create(size: usize) -> io::Result<Arc<Self>> {
+        let len = HEADER_LEN
+            .checked_add(size)
+            .ok_or(io::ErrorKind::OutOfMemory)?;
+        let (object, mapping) = create_memory(Purpose::Shared, len, false)?;
+        let memory = Shared::new(mapping);
+        let mut id = [0; 16];
+        ipmb_sys::random(&mut id)?;
+        let [magic, low, high, length] = words(&memory)?;
+        low.store(u64::from_le_bytes(first_half(&id)));
+        high.store(u64::from_le_bytes(second_half(&id)));
+        length.store(size as u64);
+        magic.store(MAGIC);
+        Self::assemble(RegionId(id), size, memory, object.into())
+    }
+
+    /// Opens a block that somebody else made. `expected`: the id and size that its sender named.
+    pub(crate) fn open(object: Object, expected: Option<(RegionId, u64)>) -> io::Result<Arc<Self>> {
+        let mapping = map_memory(object.as_fd(), Access::ReadWrite, HEADER_LEN..=usize::MAX)
+            .map_err(io::Error::other)?;
+        let memory = Shared::new(mapping);
+        let [magic, low, high, length] = words(&memory)?;
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&low.load().to_le_bytes());
+        id[8..].copy_from_slice(&high.load().to_le_bytes());
+        let (id, size) = (RegionId(id), length.load());
+        let fits = magic.load() == MAGIC && size <= (memory.len() - HEADER_LEN) as u64;
+        if !fits || expected.is_some_and(|expected| expected != (id, size)) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the object is no memory region of ipmb",
+            ));
+        }
+        Self::assemble(id, size as usize, memory, object)
+    }
+
+    fn assemble(
+        id: RegionId,
+        size: usize,
+        memory: Shared,
+        object: Object,
+    ) -> io::Result<Arc<Self>> {
+        let cells =
+            Cells::new(memory.clone(), CELLS_OFFSET, CELL_COUNT).map_err(io::Error::other)?;
+        let claim = Claim::take(object.as_fd(), PROCESS_SLOTS)?;
+        // Cells under the slot's number are those of an earlier owner of the slot, which is dead.
+        for (cell, owner, nonce) in cells.owners() {
+            if owner == claim.slot() {
+                cells.release(cell, owner, nonce);
+            }
+        }
+        let mut seed = [0; 8];
+        ipmb_sys::random(&mut seed)?;
+        Ok(Arc::new(Self {
+            id,
+            size,
+            memory,
+            cells,
+            object,
+            claim,
+            nonce: Mutex::new(u64::from_le_bytes(seed)),
+            fork_generation: fork_generation(),
+        }))
+    }
+
+    pub(crate) fn id(&self) -> RegionId {
+        self.id
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(crate) fn object(&self) -> &Object {
+        &self.object
+    }
+
+    pub(crate) fn data(&self) -> *mut u8 {
+        // SAFETY: the mapping is at least as long as the header: both constructors saw to it.
+        unsafe { self.memory.as_ptr().add(HEADER_LEN) }
+    }
+
+    pub(crate) fn holders(&self) -> u32 {
+        self.cells.count()
+    }
+
+    /// Frees the cells of holders whose process has died.
+    pub(crate) fn bury_the_dead(&self) {
+        for (cell, owner, nonce) in self.cells.owners() {
+            if !self.claim.is_held(owner) {
+                self.cells.release(cell, owner, nonce);
+            }
+        }
+    }
+
+    fn next_nonce(&self) -> u64 {
+        const NONCE_BITS: u64 = (1 << 48) - 1;
+        let mut nonce = self.nonce.lock().unwrap_or_else(PoisonError::into_inner);
+        *nonce = nonce.wrapping_add(1);
+        (*nonce & NONCE_BITS).max(1)
+    }
+
+    fn release(&self, cell: u32, nonce: u64) {
+        // A forked child has copies of handles that its parent counts.
+        if self.fork_generation == fork_generation() {
+            self.cells.release(cell, self.claim.slot(), nonce);
+        }
+    }
+}
+
+/// One holder: a cell of the block, freed on drop.
+pub(crate) struct Hold {
+    block: Arc<Block>,
+    cell: u32,
+    nonce: u64,
+}
+
+impl Hold {
+    pub(super) fn new(block: &Arc<Block>) -> io::Result<Self> {
+        let nonce = block.next_nonce();
+        let cell = block
+            .cells
+            .claim(block.claim.slot(), nonce)
+            .ok_or_else(|| {
+                io::Error::new(
+                    io::ErrorKind::QuotaExceeded,
+                    "the memory region has as many holders as it can have",
+                )
+            })?;
+        Ok(Self {
+            block: Arc::clone(block),
+            cell,
+            nonce,
+        })
+    }
+
+    /// Takes over the sender's cell. If the sender has died meanwhile and its cell was freed, a
+    /// new one is taken.
+    pub(super) fn adopt(block: &Arc<Block>, reference: &RegionRef) -> io::Result<Self> {
+        let nonce = block.next_nonce();
+        let from = (reference.owner, reference.nonce);
+        if block
+            .cells
+            .transfer(reference.cell, from, (block.claim.slot(), nonce))
+        {
+            return Ok(Self {
+                block: Arc::clone(block),
+                cell: reference.cell,
+                nonce,
+            });
+        }
+        Self::new(block)
+    }
+
+    pub(super) fn block(&self) -> &Arc<Block> {
+        &self.block
+    }
+
+    pub(super) fn into_flight(self) -> Flight {
+        let flight = Flight {
+            block: Arc::clone(&self.block),
+            cell: self.cell,
+            nonce: self.nonce,
+        };
+        let mut hold = std::mem::ManuallyDrop::new(self);
+        // SAFETY: `hold` is never used again, and its `Drop` does not run: the `Arc` is dropped
+        // once, here, and the cell lives on in `flight`.
+        unsafe { std::ptr::drop_in_place(&mut hold.block) };
+        flight
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.block.release(self.cell, self.nonce);
+    }
+}
+
+/// A hold that travels in a message. It belongs to whoever receives the message; only if nobody
+/// ever will, it is recalled.
+pub(crate) struct Flight {
+    block: Arc<Block>,
+    cell: u32,
+    nonce: u64,
+}
+
+impl Flight {
+    pub(crate) fn reference(&self, with_object: bool) -> RegionRef {
+        RegionRef {
+            id: self.block.id,
+            size: self.block.size as u64,
+            cell: self.cell,
+            owner: self.block.claim.slot(),
+            nonce: self.nonce,
+            with_object,
+        }
+    }
+
+    pub(crate) fn block(&self) -> &Arc<Block> {
+        &self.block
+    }
+
+    /// Frees the cell, unless the receiver has taken it over.
+    pub(crate) fn recall(self) {
+        self.block.release(self.cell, self.nonce);
+    }
+}
+
+fn words(memory: &Shared) -> io::Result<[Word<Shared>; 4]> {
+    let word = |index: usize| Word::new(memory.clone(), index * 8).map_err(io::Error::other);
+    Ok([word(0)?, word(1)?, word(2)?, word(3)?])
+}
+
+fn first_half(id: &[u8; 16]) -> [u8; 8] {
+    std::array::from_fn(|i| id[i])
+}
+
+fn second_half(id: &[u8; 16]) -> [u8; 8] {
+    std::array::from_fn(|i| id[8 + i])
+}

@@ -1,0 +1,115 @@
+//! The sending half of an endpoint.
+
+use crate::{
+    Message, MessageBox, SendError, SendTimeoutError, TrySendError, endpoint::Endpoint,
+    handle::Handle, inbox::Patience,
+};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+
+/// The sending half of an endpoint. Clones share it; any number of threads may send at once.
+///
+/// When all clones and the [`EndpointReceiver`](crate::EndpointReceiver) are dropped, the endpoint
+/// leaves the bus. What it has sent before still arrives.
+///
+/// ```
+/// use ipmb::{Message, Options, Selector, label};
+/// # let directory = tempfile::tempdir()?;
+/// # let options = |label| Options::new("com.example.sender", label, "").with_runtime_directory(directory.path());
+/// let (sender, _) = ipmb::join::<String, ()>(options(label!("moon")), None)?;
+/// // Nobody matches, and the message is not to wait for anybody: it is dropped.
+/// sender.send(Message::new(Selector::unicast("earth"), "hello".to_string()))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct EndpointSender<T> {
+    handle: Arc<Handle>,
+    marker: PhantomData<fn(T)>,
+}
+
+impl<T: MessageBox> EndpointSender<T> {
+    pub(crate) fn new(handle: Arc<Handle>) -> Self {
+        Self {
+            handle,
+            marker: PhantomData,
+        }
+    }
+
+    /// Sends a message to whom its selector means.
+    ///
+    /// It returns when the message is in the inboxes of all that match, or parked, or, with a ttl
+    /// of zero and nobody matching, dropped. If a receiver has no room for it, it waits, up to
+    /// [`Options::with_send_timeout`](crate::Options::with_send_timeout).
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]. [`send_timeout`](Self::send_timeout) gives the message back then.
+    pub fn send(&self, message: Message<T>) -> Result<(), SendError> {
+        let patience = match self.endpoint().options.send_timeout {
+            None => Patience::Endless,
+            timeout => Patience::from_timeout(timeout),
+        };
+        self.endpoint()
+            .send(message, patience)
+            .map_err(SendError::from)
+    }
+
+    /// As [`send`](Self::send), but never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::WouldBlock`] if a receiver has no room, or if it is the first message to it and
+    /// contact is being made: try again. The message comes back in the error. A message that is
+    /// to be parked is taken, and parked in the background.
+    ///
+    /// ```
+    /// use ipmb::{Message, Options, Selector, SendError, label};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let options = |label| Options::new("com.example.try", label, "").with_runtime_directory(directory.path());
+    /// let (sender, receiver) = ipmb::join::<String, String>(options(label!("moon")), None)?;
+    /// let mut message = Message::new(Selector::unicast("moon"), "hello".to_string());
+    /// while let Err(error) = sender.try_send(message) {
+    ///     assert!(matches!(error.reason, SendError::WouldBlock));
+    ///     message = error.message;
+    /// }
+    /// assert_eq!(receiver.recv(None)?.payload, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_send(&self, message: Message<T>) -> Result<(), TrySendError<T>> {
+        self.endpoint().send(message, Patience::None)
+    }
+
+    /// As [`send`](Self::send), but waits no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Timeout`], and those of `send`. The message comes back in the error; of a
+    /// multicast, the error says how many have got it.
+    pub fn send_timeout(
+        &self,
+        message: Message<T>,
+        timeout: Duration,
+    ) -> Result<(), SendTimeoutError<T>> {
+        self.endpoint()
+            .send(message, Patience::from_timeout(Some(timeout)))
+    }
+
+    fn endpoint(&self) -> &Endpoint {
+        self.handle.endpoint()
+    }
+}
+
+impl<T> Clone for EndpointSender<T> {
+    fn clone(&self) -> Self {
+        Self {
+            handle: Arc::clone(&self.handle),
+            marker: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for EndpointSender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EndpointSender")
+            .field(self.handle.endpoint())
+            .finish()
+    }
+}

@@ -56,6 +56,14 @@ impl Claim {
     }
 }
 
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Closing alone would not do while a process that another thread is spawning still has a
+        // copy, for the moment until its `exec`.
+        let _ = lock::unlock(self.file.as_fd(), self.slot);
+    }
+}
+
 /// A second description of the same file: locks belong to descriptions, and that of `object` is
 /// shared with every process that it was sent to.
 fn reopen(object: BorrowedFd<'_>) -> io::Result<OwnedFd> {

@@ -189,6 +189,13 @@ impl Rendezvous {
     }
 }
 
+impl Drop for Rendezvous {
+    fn drop(&mut self) {
+        // As for a `Seat`: a copy in a process that is being spawned shall not count.
+        self.resign();
+    }
+}
+
 /// The names of one bus in its directory.
 #[derive(Debug)]
 pub(crate) struct Place {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, renameat, statat, unlinkat};
 use rustix::io::{Errno, read, retry_on_intr, write};
-use rustix::net::{SocketFlags, accept_with, bind, listen};
+use rustix::net::{Shutdown, SocketFlags, accept_with, bind, listen, shutdown};
 use rustix::process::geteuid;
 
-use super::rendezvous::{Place, new_socket};
+use super::lock;
+use super::rendezvous::{Place, SEAT, new_socket};
 use super::{Channel, ForkGuard};
 
 /// The right to be controller, until it is dropped or its process dies.
@@ -120,6 +121,21 @@ impl Listener {
             // If it stays, it is replaced by the next one.
             let _ = self.place.unlink(&name);
         }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // Closing alone would not do while a process that another thread is spawning still has a
+        // copy, for the moment until its `exec`.
+        let _ = lock::unlock(self.lock.as_fd(), SEAT);
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // As above: nobody shall connect to what nobody accepts from.
+        let _ = shutdown(&self.socket, Shutdown::Both);
     }
 }
 

@@ -5,8 +5,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use ipmb_sys::{Channel, ChannelRecvError, MAX_OBJECTS, MAX_PACKET};
+use ipmb_sys::{Channel, ChannelRecvError, MAX_OBJECTS, MAX_PACKET, wait_readable};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+use super::process::PATIENCE;
 
 /// The object is one end of a stream: when no copy is left, the other end hangs up.
 fn send_raw(channel: &Channel, bytes: &[u8], objects: &[BorrowedFd<'_>]) {
@@ -102,7 +104,11 @@ fn only_channels_are_channels() {
 }
 
 fn assert_closed(canary: &UnixStream) {
-    canary.set_nonblocking(true).unwrap();
+    // Another test may be spawning a process, which has copies until its `exec`.
+    assert!(
+        wait_readable(canary.as_fd(), PATIENCE).unwrap(),
+        "an object is still open"
+    );
     let mut byte = [0];
     let end = std::io::Read::read(&mut &*canary, &mut byte);
     assert!(matches!(end, Ok(0)), "an object is still open: {end:?}");

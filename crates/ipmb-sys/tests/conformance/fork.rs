@@ -31,7 +31,7 @@ fn a_child_keeps_no_connection_seat_or_claim_alive() {
     assert!(claim.is_held(0) && claim.slot() == 1);
     assert!(!channel.is_disconnected());
     helper.kill();
-    wait_for_hangup(&ours);
+    wait_for_hangup(ours.watch_object());
     assert_eq!(ours.watch().unwrap(), Watch::Vacant);
     assert!(matches!(ours.connect(), Err(ConnectError::NoController)));
     assert!(ours.try_seat().unwrap().is_some());
@@ -83,9 +83,12 @@ pub fn forker(actor: &mut Actor) {
         listener.withdraw();
         drop(seat);
         report.write_all(&[u8::from(dead)]).unwrap();
-        loop {
-            // SAFETY: waits for a signal.
-            unsafe { libc::pause() };
+        // Outlives its parent, but not for ever if the test fails.
+        // SAFETY: asks for a signal and waits for it.
+        unsafe {
+            libc::alarm(30);
+            libc::pause();
+            libc::_exit(1);
         }
     }
     let mut dead = [0];

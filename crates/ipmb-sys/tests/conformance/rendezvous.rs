@@ -7,8 +7,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use ipmb_sys::{
-    ChannelRecvError, ConnectError, Interest, Poller, Rendezvous, RuntimeDirectory, Scope, Watch,
-    wait_readable,
+    BorrowedObject, ChannelRecvError, ConnectError, Interest, Poller, Rendezvous, RuntimeDirectory,
+    Scope, Watch, wait_readable,
 };
 
 use super::process::{Helper, NOBODY, PATIENCE, is_root, temporary};
@@ -28,11 +28,9 @@ pub fn open_scope(directory: &Path, scope: Scope) -> Rendezvous {
 }
 
 /// Through a poller, as the driver does.
-pub fn wait_for_hangup(rendezvous: &Rendezvous) {
+pub fn wait_for_hangup(object: BorrowedObject<'_>) {
     let poller = Poller::new().unwrap();
-    poller
-        .add(rendezvous.watch_object(), 0, Interest::HangupOnly)
-        .unwrap();
+    poller.add(object, 0, Interest::HangupOnly).unwrap();
     let mut events = Vec::new();
     poller.wait(&mut events, PATIENCE).unwrap();
     assert!(events[0].hangup);
@@ -48,7 +46,7 @@ fn from_vacant_to_serving_and_back() {
     let directory = temporary();
     let (a, b) = (open(directory.path()), open(directory.path()));
     assert_eq!(a.watch().unwrap(), Watch::Vacant);
-    wait_for_hangup(&a);
+    wait_for_hangup(a.watch_object());
     assert!(matches!(a.connect(), Err(ConnectError::NoController)));
 
     let seat = a.try_seat().unwrap().unwrap();

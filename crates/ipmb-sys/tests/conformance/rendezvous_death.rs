@@ -23,7 +23,7 @@ fn the_seat_of_the_dead_is_free_when_the_watch_hangs_up() {
         // Nobody reaps it before we look: what counts is the kernel's order, not `wait`.
         // SAFETY: signals a child of ours that is not reaped.
         unsafe { libc::kill(helper.pid() as i32, libc::SIGKILL) };
-        wait_for_hangup(&ours);
+        wait_for_hangup(ours.watch_object());
         let seat = ours.try_seat().unwrap();
         assert!(seat.is_some(), "hung up and not free, in round {round}");
         drop(seat);

@@ -28,7 +28,7 @@ fn users_meet() {
         assert_eq!(found.uid, NOBODY);
     }
     helper.kill();
-    wait_for_hangup(&ours);
+    wait_for_hangup(ours.watch_object());
     // The next controller is another user, and the dead one's socket stays.
     let seat = ours.try_seat().unwrap().unwrap();
     let _listener = seat.serve().unwrap();

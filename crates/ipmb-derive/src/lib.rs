@@ -17,7 +17,10 @@ use syn::{DeriveInput, parse_macro_input};
 /// `serde::Serialize` and `serde::Deserialize`. A receiver of the box gets any of these types, and
 /// a sender of it may send any of them.
 ///
-/// ```text
+/// ```
+/// # #[derive(serde::Serialize, serde::Deserialize, ipmb::TypeUuid)]
+/// # #[uuid = "7b07473e-9659-4d47-a502-8245d71c0078"]
+/// # struct Position { x: f64, y: f64 }
 /// #[derive(ipmb::MessageBox)]
 /// enum Sky {
 ///     Position(Position),
@@ -35,6 +38,22 @@ use syn::{DeriveInput, parse_macro_input};
 /// Two payload types that differ in name but share one UUID are found too, by a check that runs
 /// when the constants are evaluated; it leaves out types that mention a type parameter.
 ///
+/// ```compile_fail,E0080
+/// #[derive(serde::Serialize, serde::Deserialize, ipmb::TypeUuid)]
+/// #[uuid = "7b07473e-9659-4d47-a502-8245d71c0078"]
+/// struct Position { x: f64, y: f64 }
+///
+/// #[derive(serde::Serialize, serde::Deserialize, ipmb::TypeUuid)]
+/// #[uuid = "7b07473e-9659-4d47-a502-8245d71c0078"] // copied, and not changed
+/// struct Velocity { x: f64, y: f64 }
+///
+/// #[derive(ipmb::MessageBox)]
+/// enum Sky {
+///     Position(Position),
+///     Velocity(Velocity),
+/// }
+/// ```
+///
 /// # A renamed `ipmb`
 ///
 /// `#[ipmb(crate = "path::to::ipmb")]` on the enum says where `ipmb` is found, if not at `::ipmb`.
@@ -48,7 +67,7 @@ pub fn derive_message_box(input: TokenStream) -> TokenStream {
 
 /// Implements `ipmb::TypeUuid`: gives a type the UUID by which receivers tell messages apart.
 ///
-/// ```text
+/// ```
 /// #[derive(serde::Serialize, serde::Deserialize, ipmb::TypeUuid)]
 /// #[uuid = "7b07473e-9659-4d47-a502-8245d71c0078"]
 /// struct Position {

@@ -56,7 +56,7 @@ use std::{sync::Arc, time::Duration};
 /// ```
 /// use ipmb::{Options, label};
 /// # let directory = tempfile::tempdir()?;
-/// # let options = |label| Options::new("com.example.join", label, "").with_runtime_directory(directory.path());
+/// # let options = |label| Options::new("com.example.join", label, "").with_runtime_directory(directory.path().join("bus"));
 /// let (sender, receiver) = ipmb::join::<String, String>(options(label!("earth")), None)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -80,6 +80,7 @@ mod uuid_trait {
 /// What the derives name.
 #[doc(hidden)]
 pub mod __private {
+    pub use ::serde;
     pub use core::result::Result;
     pub use std::vec::Vec;
     pub use type_uuid;

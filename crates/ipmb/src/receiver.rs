@@ -24,7 +24,7 @@ use std::{
 /// use ipmb::{Message, Options, Selector, label};
 /// use std::time::Duration;
 /// # let directory = tempfile::tempdir()?;
-/// # let options = |label| Options::new("com.example.recv", label, "").with_runtime_directory(directory.path());
+/// # let options = |label| Options::new("com.example.recv", label, "").with_runtime_directory(directory.path().join("bus"));
 /// let (sender, receiver) = ipmb::join::<String, String>(options(label!("earth")), None)?;
 /// sender.send(Message::new(Selector::unicast("earth"), "hello".to_string()))?;
 /// assert_eq!(receiver.recv(Some(Duration::from_secs(1)))?.payload, "hello");
@@ -78,10 +78,10 @@ impl<R: MessageBox> EndpointReceiver<R> {
     /// ```
     /// # use ipmb::{Options, label};
     /// # let directory = tempfile::tempdir()?;
-    /// # let options = |label| Options::new("com.example.stat", label, "").with_runtime_directory(directory.path());
+    /// # let options = |label| Options::new("com.example.stat", label, "").with_runtime_directory(directory.path().join("bus"));
     /// let (_, receiver) = ipmb::join::<(), ()>(options(label!()), None)?;
     /// assert_eq!(receiver.statistics().skipped, 0);
-    /// # Ok::<(), ipmb::JoinError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn statistics(&self) -> Statistics {
         self.handle.endpoint().inbox.statistics()

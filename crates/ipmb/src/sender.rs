@@ -14,7 +14,7 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 /// ```
 /// use ipmb::{Message, Options, Selector, label};
 /// # let directory = tempfile::tempdir()?;
-/// # let options = |label| Options::new("com.example.sender", label, "").with_runtime_directory(directory.path());
+/// # let options = |label| Options::new("com.example.sender", label, "").with_runtime_directory(directory.path().join("bus"));
 /// let (sender, _) = ipmb::join::<String, ()>(options(label!("moon")), None)?;
 /// // Nobody matches, and the message is not to wait for anybody: it is dropped.
 /// sender.send(Message::new(Selector::unicast("earth"), "hello".to_string()))?;
@@ -63,7 +63,7 @@ impl<T: MessageBox> EndpointSender<T> {
     /// ```
     /// use ipmb::{Message, Options, Selector, SendError, label};
     /// # let directory = tempfile::tempdir()?;
-    /// # let options = |label| Options::new("com.example.try", label, "").with_runtime_directory(directory.path());
+    /// # let options = |label| Options::new("com.example.try", label, "").with_runtime_directory(directory.path().join("bus"));
     /// let (sender, receiver) = ipmb::join::<String, String>(options(label!("moon")), None)?;
     /// let mut message = Message::new(Selector::unicast("moon"), "hello".to_string());
     /// while let Err(error) = sender.try_send(message) {

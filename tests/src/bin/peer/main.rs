@@ -1,0 +1,56 @@
+//! A process under test: `peer ROLE DIRECTORY ARGUMENTS…`. Each role is a file here.
+
+mod echo;
+
+use std::{
+    io::{self, BufRead, Write},
+    path::PathBuf,
+};
+
+/// What a role is called with.
+struct Job {
+    directory: PathBuf,
+    arguments: Vec<String>,
+}
+
+fn main() {
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("IPMB_LOG"))
+        .init();
+    let mut arguments = std::env::args().skip(1);
+    let role = arguments.next().expect("a role");
+    let job = Job {
+        directory: arguments.next().expect("a runtime directory").into(),
+        arguments: arguments.collect(),
+    };
+    match role.as_str() {
+        "echo" => echo::run(&job),
+        role => panic!("there is no role {role}"),
+    }
+}
+
+impl Job {
+    fn options(&self, label: ipmb::Label) -> ipmb::Options {
+        ipmb_tests::options(&self.directory, label)
+    }
+
+    fn argument(&self, index: usize) -> &str {
+        &self.arguments[index]
+    }
+}
+
+/// Tells the test something.
+fn say(line: impl std::fmt::Display) {
+    println!("{line}");
+    io::stdout().flush().expect("the test reads");
+}
+
+/// What the test says next; `None` when it has no more to say.
+fn hear() -> Option<String> {
+    let mut line = String::new();
+    match io::stdin().lock().read_line(&mut line) {
+        Ok(0) | Err(_) => None,
+        Ok(_) => Some(line.trim_end().to_owned()),
+    }
+}

@@ -1,0 +1,148 @@
+//! What the tests across processes have in common: starting, asking and killing peers.
+//!
+//! A peer is the program `peer` in one of its roles. The test talks to it in lines: it prints
+//! what it has to report, and reads what it is to do.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// Far beyond what anything here takes, even on a busy machine.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A bus of its own for one test: its runtime directory vanishes with it.
+pub struct Bus {
+    directory: TempDir,
+}
+
+impl Bus {
+    /// A bus that nobody has joined.
+    #[allow(clippy::new_without_default, reason = "it makes a directory")]
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self { directory }
+    }
+
+    /// The runtime directory of the bus. It is made by the first endpoint to join.
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("bus")
+    }
+
+    /// Options to join it from the test itself.
+    pub fn options(&self, label: ipmb::Label) -> ipmb::Options {
+        options(&self.path(), label)
+    }
+
+    /// Starts a peer on it.
+    pub fn peer(&self, role: &str, arguments: &[&str]) -> Peer {
+        Peer::start(role, &self.path(), arguments)
+    }
+}
+
+/// Options for the one bus in a runtime directory.
+pub fn options(directory: &Path, label: ipmb::Label) -> ipmb::Options {
+    ipmb::Options::new("com.example.tests", label, "token").with_runtime_directory(directory)
+}
+
+/// A process under test. It is killed when dropped.
+pub struct Peer {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Peer {
+    /// Starts the program `peer` in a role.
+    pub fn start(role: &str, directory: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(peer_program())
+            .arg(role)
+            .arg(directory)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the peer program starts");
+        let output = child.stdout.take().expect("its output is a pipe");
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines() {
+                let Ok(line) = line else { return };
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let input = child.stdin.take();
+        Self {
+            child,
+            input,
+            lines,
+        }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line that it prints.
+    pub fn line(&self) -> String {
+        match self.lines.recv_timeout(DEADLINE) {
+            Ok(line) => line,
+            Err(error) => panic!("the peer {} said nothing: {error}", self.pid()),
+        }
+    }
+
+    /// Waits for a certain line, and for no other.
+    pub fn expect(&self, expected: &str) {
+        assert_eq!(self.line(), expected);
+    }
+
+    /// Tells it something.
+    pub fn tell(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("its input is open");
+        writeln!(input, "{line}").expect("the peer reads");
+    }
+
+    /// Ends its input, and waits until it has ended well.
+    pub fn finish(mut self) {
+        self.input = None;
+        let status = self.child.wait().expect("it can be waited for");
+        assert!(status.success(), "the peer {} failed: {status}", self.pid());
+    }
+
+    /// Kills it as `kill -9` does, and waits until it is dead.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("it can be signalled");
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program `peer`, which cargo builds beside the tests.
+fn peer_program() -> PathBuf {
+    let mut path = std::env::current_exe().expect("the test knows where it is");
+    path.pop();
+    if path.ends_with("deps") {
+        path.pop();
+    }
+    path.join("peer")
+}

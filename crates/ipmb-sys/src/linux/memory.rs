@@ -89,8 +89,7 @@ pub fn create_memory(
 ) -> io::Result<(OwnedObject, Mapping)> {
     let object = new_object(len)?;
     if reserve {
-        retry_on_intr(|| fallocate(&object, FallocateFlags::empty(), 0, len as u64))
-            .map_err(|e| if e == Errno::NOSPC { Errno::NOMEM } else { e })?;
+        take_pages(&object, len as u64)?;
     }
     let writable = ProtFlags::READ | ProtFlags::WRITE;
     let mapping = Mapping::new(borrow(&object), len, writable, MapFlags::SHARED)?;
@@ -151,6 +150,20 @@ fn new_object(len: usize) -> io::Result<OwnedFd> {
     })?;
     retry_on_intr(|| ftruncate(&object, len as u64))?;
     Ok(object)
+}
+
+/// In steps: a signal undoes the step that it interrupts, so that a process with a profiler's timer
+/// would never get to the end of a long one.
+fn take_pages(object: &OwnedFd, len: u64) -> Result<(), Errno> {
+    const STEP: u64 = 1 << 20;
+    let mut offset = 0;
+    while offset < len {
+        let step = STEP.min(len - offset);
+        retry_on_intr(|| fallocate(object, FallocateFlags::empty(), offset, step))
+            .map_err(|e| if e == Errno::NOSPC { Errno::NOMEM } else { e })?;
+        offset += step;
+    }
+    Ok(())
 }
 
 fn memory_of_the_machine() -> u64 {

@@ -43,7 +43,8 @@ impl Helper {
 
     pub fn start(role: &str, prepare: impl FnOnce(&mut Command)) -> Self {
         let (line, theirs) = Channel::pair().unwrap();
-        let mut command = Command::new(env::current_exe().unwrap());
+        // Not by its path, which may lead through a directory that is closed to other users.
+        let mut command = Command::new("/proc/self/exe");
         command
             .args(["helper", "--exact", "--nocapture"])
             .env(ROLE, role)

@@ -2,10 +2,12 @@
 
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::thread::JoinHandleExt;
 use std::time::{Duration, Instant};
 
 use ipmb_sys::{
-    Channel, Doorbell, Event, Interest, Poller, ProcessWatch, boot_time_ns, random, wait_readable,
+    Channel, Doorbell, Event, Interest, Poller, ProcessWatch, Purpose, boot_time_ns, create_memory,
+    random, wait_readable,
 };
 
 use super::process::{Helper, PATIENCE};
@@ -86,7 +88,7 @@ fn signals_interrupt_nothing() {
 
 pub fn interrupted() {
     extern "C" fn ignore(_: libc::c_int) {}
-    // SAFETY: a handler that does nothing, without SA_RESTART, and a timer that calls it.
+    // SAFETY: a handler that does nothing, without SA_RESTART.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = ignore as extern "C" fn(libc::c_int) as usize;
@@ -94,29 +96,18 @@ pub fn interrupted() {
             libc::sigaction(libc::SIGALRM, &action, std::ptr::null_mut()),
             0
         );
-        let every = libc::timeval {
-            tv_sec: 0,
-            tv_usec: 500,
-        };
-        let timer = libc::itimerval {
-            it_interval: every,
-            it_value: every,
-        };
-        assert_eq!(
-            libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()),
-            0
-        );
     }
-    // Every thread waits, as the signal may go to any.
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(timeouts_are_not_cut_short);
-        }
+    let waiter = std::thread::spawn(|| {
         timeouts_are_not_cut_short();
+        create_memory(Purpose::Shared, 64 << 20, true).unwrap();
     });
-    let (object, _mapping) =
-        ipmb_sys::create_memory(ipmb_sys::Purpose::Shared, 1 << 20, true).unwrap();
-    ipmb_sys::map_memory(object.as_fd(), ipmb_sys::Access::ReadOnly, 0..=1 << 20).unwrap();
+    while !waiter.is_finished() {
+        // SAFETY: the thread may have ended, but is not joined yet.
+        unsafe { libc::pthread_kill(waiter.as_pthread_t(), libc::SIGALRM) };
+        // Not to be right, but to let it get ahead.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    waiter.join().unwrap();
 }
 
 #[test]

@@ -46,13 +46,12 @@ pub enum ToController {
     },
     /// "Keep this until somebody comes for it." Answered by [`ToMember::Parked`],
     /// [`ToMember::Routable`], [`ToMember::ParkRefused`], [`ToMember::Delivered`] or
-    /// [`ToMember::Expired`]; after `Parked` one of the last two follows.
+    /// [`ToMember::Expired`]; after `Parked` one of `Routable`, `Delivered` and `Expired` follows.
     ///
-    /// Whoever parks a message holds back what it sends to the same endpoints until it has an answer,
-    /// so that nothing overtakes it, and after a change of controller until it has parked the message
-    /// again and has an answer to that. The answer can take a while then: the controller does not
-    /// know what becomes of a message that somebody may have received already, who matches and has yet
-    /// to register again.
+    /// A sender that has parked a message, and sees somebody in the directory for whom it is, holds back
+    /// what it sends there until it is told what became of the message, so that nothing overtakes it.
+    /// With a new controller it parks again, in order, what it has not been told about, before
+    /// anything else.
     ///
     /// Objects: the body's, if it is one; then those of the message itself and the descriptors of
     /// its memory regions, in the order of the message header.
@@ -162,7 +161,9 @@ pub enum ToMember {
         /// Which of your messages.
         sequence: u64,
     },
-    /// "Somebody matches: look at the directory and send it yourself. I do not keep it." Objects: none.
+    /// "Somebody matches: look at the directory and send it yourself. I do not keep it." In its place:
+    /// not before it is known what became of the messages that were parked before it, if they may be
+    /// for the same endpoint. Objects: none.
     Routable {
         /// Which of your messages.
         sequence: u64,

@@ -87,15 +87,14 @@ impl Controller {
         self.reconsider(out);
     }
 
-    /// Whether the member was expected.
-    pub(super) fn expect_no_longer(&mut self, id: EndpointId, out: &mut Vec<Output>) -> bool {
-        let Some(pid) = self.absent.remove(id) else {
-            return false;
-        };
-        if pid != 0 && self.absent.of_process(pid).is_empty() {
+    /// A member is back, if it was expected, or given up.
+    pub(super) fn expect_no_longer(&mut self, id: EndpointId, out: &mut Vec<Output>) {
+        if let Some(pid) = self.absent.remove(id)
+            && pid != 0
+            && self.absent.of_process(pid).is_empty()
+        {
             out.push(Output::UnwatchProcess { pid });
         }
-        true
     }
 
     fn is_survivor(&self, conn: ConnId) -> bool {

@@ -80,7 +80,7 @@ impl Controller {
             receiving: registration.receiving,
             limits: registration.limits,
         };
-        let expected = self.expect_no_longer(id, out);
+        self.expect_no_longer(id, out);
         // What was kept for it goes out before anybody can see it, and so before whatever anybody
         // sends it; it is visible before it hears that it is.
         let waiting = match member.receiving {
@@ -103,10 +103,8 @@ impl Controller {
         self.live.insert(id, conn);
         let attach = smallvec![Attachment::Directory, Attachment::Beacon];
         self.send_with(conn, &welcome, attach, out);
-        if expected {
-            self.introduce_waiting(id, out);
-            self.reconsider(out);
-        }
+        self.introduce_waiting(id, out);
+        self.reconsider(out);
     }
 
     /// Closes a connection, and whoever was on it is gone.

@@ -55,12 +55,9 @@ impl Controller {
         if self.delivered.contains(id) {
             return self.send(conn, &ToMember::Delivered { sequence }, out);
         }
-        if let Some(parked) = self.parking.get(id) {
+        if self.parking.get(id).is_some() {
             // The copy that is here stands.
-            if !self.contested.contains(&parked.id) {
-                self.send(conn, &ToMember::Parked { sequence }, out);
-            }
-            return;
+            return self.send(conn, &ToMember::Parked { sequence }, out);
         }
         // Behind a message that is contested, so that the two cannot overtake each other.
         let contested = self.contested.range(of_sender(sender)).next().is_some()
@@ -92,17 +89,14 @@ impl Controller {
         }
         if contested {
             self.contested.insert(id);
-        } else {
-            self.send(conn, &ToMember::Parked { sequence }, out);
         }
+        self.send(conn, &ToMember::Parked { sequence }, out);
     }
 
-    /// The messages to send to a member that is about to be on the bus, in the order they came. Not
-    /// those that somebody else may have, nor what their senders parked after them.
+    /// The messages to send to a member that is about to be on the bus, each sender's in order.
     pub(super) fn waiting_for(&self, label: &Label) -> Vec<ParkId> {
-        let undecided = self.undecided();
         let mut waiting = self.parking.matching(label);
-        waiting.retain(|id| !is_behind(*id, &undecided));
+        waiting.retain(|id| !self.contested.contains(id));
         waiting
     }
 
@@ -186,15 +180,14 @@ impl Controller {
             let Some(parked) = self.parking.get(id) else {
                 continue;
             };
-            let sequence = id.sequence;
             match self.receivers(&parked.label_op) {
-                Receivers::Unknown => {}
-                Receivers::Nobody => self.tell(id.sender, &ToMember::Parked { sequence }, out),
+                Receivers::Unknown | Receivers::Nobody => {}
                 // Whoever sent it keeps its messages in order better than we can; if there is nobody
                 // to do it, we send it.
                 Receivers::First(receiver) => {
                     if self.live.contains_key(&id.sender) {
                         self.unpark(id, out);
+                        let sequence = id.sequence;
                         self.tell(id.sender, &ToMember::Routable { sequence }, out);
                     } else if let Some(&conn) = self.live.get(&receiver) {
                         self.deliver(conn, id, out);

@@ -21,15 +21,13 @@ pub(crate) struct Parked {
     pub(crate) on_the_way: Option<ConnId>,
 }
 
-/// All messages that wait, in the order they came.
+/// All messages that wait: each sender's in the order it sent them.
 #[derive(Debug, Default)]
 pub(crate) struct Parking {
-    messages: BTreeMap<u64, (Parked, Usage)>,
-    arrivals: BTreeMap<ParkId, u64>,
+    messages: BTreeMap<ParkId, (Parked, Usage)>,
     deadlines: BTreeSet<(u64, ParkId)>,
     usage: BTreeMap<EndpointId, Usage>,
     total: Usage,
-    next: u64,
 }
 
 /// What parked messages cost the controller.
@@ -54,15 +52,13 @@ impl Parking {
         }
         self.total = total;
         self.usage.insert(parked.id.sender, usage);
-        self.arrivals.insert(parked.id, self.next);
         self.deadlines.insert((parked.deadline, parked.id));
-        self.messages.insert(self.next, (parked, cost));
-        self.next += 1;
+        self.messages.insert(parked.id, (parked, cost));
         Ok(())
     }
 
     pub(crate) fn remove(&mut self, id: ParkId) -> Option<Parked> {
-        let (parked, cost) = self.messages.remove(&self.arrivals.remove(&id)?)?;
+        let (parked, cost) = self.messages.remove(&id)?;
         self.deadlines.remove(&(parked.deadline, id));
         self.total.subtract(cost);
         let mut usage = self.usage_of(id.sender);
@@ -76,16 +72,16 @@ impl Parking {
     }
 
     pub(crate) fn get(&self, id: ParkId) -> Option<&Parked> {
-        let (parked, _) = self.messages.get(self.arrivals.get(&id)?)?;
+        let (parked, _) = self.messages.get(&id)?;
         Some(parked)
     }
 
     pub(crate) fn get_mut(&mut self, id: ParkId) -> Option<&mut Parked> {
-        let (parked, _) = self.messages.get_mut(self.arrivals.get(&id)?)?;
+        let (parked, _) = self.messages.get_mut(&id)?;
         Some(parked)
     }
 
-    /// The messages for somebody of that label, in the order they came.
+    /// The messages for somebody of that label, each sender's in order.
     pub(crate) fn matching(&self, label: &Label) -> Vec<ParkId> {
         self.messages
             .values()
@@ -95,7 +91,7 @@ impl Parking {
             .collect()
     }
 
-    /// The messages that were sent to that connection and have not arrived, in the order they came.
+    /// The messages that were sent to that connection and have not arrived, each sender's in order.
     pub(crate) fn on_the_way_to(&self, conn: ConnId) -> Vec<ParkId> {
         self.messages
             .values()

@@ -49,8 +49,7 @@ impl Endpoint {
         }
         let mut routing = self.routing();
         let left = routing.refresh();
-        let stale = routing.is_stale() && message.selector.mode == SelectorMode::Multicast;
-        if !left.is_empty() || stale || routing.parking > 0 {
+        if !left.is_empty() || routing.is_stale() || routing.parking > 0 {
             drop(routing);
             self.part_from(left);
             return None;
@@ -118,11 +117,19 @@ impl Endpoint {
                 continue;
             }
             let route = routing.route(selector);
-            // While a new controller takes over, others may join that we do not see yet. They
-            // come last in the order, so a unicast that has a receiver need not wait.
-            let settled = selector.mode == SelectorMode::Unicast && !route.is_empty();
-            if settled || !routing.is_stale() {
+            if !routing.is_stale() {
                 return Ok(route);
+            }
+            // While a new controller takes over, others may join that we do not see yet. They
+            // come last in the order, so a unicast that has a receiver need not wait, unless the
+            // receiver is the one that has died.
+            if let (SelectorMode::Unicast, [peer]) = (selector.mode, route.as_slice()) {
+                drop(routing);
+                if peer.is_reachable() {
+                    return Ok(route);
+                }
+                self.lose(peer);
+                continue;
             }
             let distrust_at = *distrust_at.get_or_insert_with(|| Instant::now() + BEACON_PATIENCE);
             if Instant::now() >= distrust_at {

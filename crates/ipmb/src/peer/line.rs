@@ -76,6 +76,10 @@ impl Line {
         &self.reach.channel
     }
 
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.confirmed
+    }
+
     /// The receiver has its end. Returns whether somebody may be waiting for that.
     pub(crate) fn confirm(&mut self) {
         self.confirmed = true;

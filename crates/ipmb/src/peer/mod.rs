@@ -58,6 +58,16 @@ impl Peer {
         }
     }
 
+    /// Asks the kernel whether the peer still has its end of the channel. Who has not been
+    /// introduced yet may be there.
+    pub(crate) fn is_reachable(&self) -> bool {
+        match &*self.contact() {
+            Contact::Line(line) => !line.is_confirmed() || !line.channel().is_disconnected(),
+            Contact::None | Contact::Asked(_) => true,
+            Contact::Gone => false,
+        }
+    }
+
     /// The peer receives no more: takes back what it never read.
     pub(crate) fn lose(&self) {
         let contact = std::mem::replace(&mut *self.contact(), Contact::Gone);

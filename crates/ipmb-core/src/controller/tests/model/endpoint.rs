@@ -1,6 +1,6 @@
 //! An endpoint, as the control messages ask it to behave.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::super::*;
 
@@ -14,19 +14,22 @@ pub(super) struct Endpoint {
     /// Of the controller that welcomed it last.
     pub(super) generation: Option<u64>,
     order: u64,
+    /// On this connection.
+    welcome: bool,
     pub(super) up: VecDeque<ToController>,
     pub(super) down: VecDeque<ToMember>,
     /// Waiting for its turn to be sent, oldest first.
-    pub(super) outbox: VecDeque<(u64, &'static str)>,
-    /// Parked, and whether the present controller has said that it keeps it.
-    pub(super) pending: BTreeMap<u64, (&'static str, bool)>,
+    pub(super) outbox: BTreeMap<u64, &'static str>,
+    /// Parked, and nothing is known of what became of it.
+    pub(super) pending: BTreeMap<u64, &'static str>,
     /// Delivered, but not valid before the welcome.
     pub(super) staged: Vec<Message>,
     took: Vec<Message>,
     /// What others sent here directly and it has not read.
     pub(super) lane: VecDeque<Message>,
     pub(super) received: Vec<Message>,
-    pub(super) sent: BTreeSet<u64>,
+    /// What it sent, by the label it is for.
+    pub(super) sent: BTreeMap<u64, &'static str>,
 }
 
 impl Endpoint {
@@ -37,21 +40,23 @@ impl Endpoint {
             conn: None,
             generation: None,
             order: 0,
+            welcome: false,
             up: VecDeque::new(),
             down: VecDeque::new(),
-            outbox: VecDeque::new(),
+            outbox: BTreeMap::new(),
             pending: BTreeMap::new(),
             staged: Vec::new(),
             took: Vec::new(),
             lane: VecDeque::new(),
             received: Vec::new(),
-            sent: BTreeSet::new(),
+            sent: BTreeMap::new(),
         }
     }
 
     /// A new connection: registers on it.
     pub(super) fn register(&mut self, conn: ConnId) {
         self.conn = Some(conn);
+        self.welcome = false;
         self.staged.clear();
         self.up.push_back(ToController::Register {
             id: self.id,
@@ -66,34 +71,36 @@ impl Endpoint {
         });
     }
 
-    /// The connection is gone: no answer that it gave counts any more.
+    /// The connection is gone.
     pub(super) fn disconnect(&mut self) {
         self.conn = None;
+        self.welcome = false;
         self.up.clear();
-        for (_, answered) in self.pending.values_mut() {
-            *answered = false;
-        }
     }
 
-    /// Whether it may send the next message from its outbox.
-    pub(super) fn may_send(&self) -> bool {
-        self.generation.is_some() && self.pending.values().all(|(_, answered)| *answered)
+    /// Whether an earlier message, which it parked, may be on its way to somebody of that label.
+    pub(super) fn holds_back(&self, sequence: u64, label: &Label) -> bool {
+        let mut earlier = self.pending.range(..sequence);
+        earlier.any(|(_, word)| label.contains(word))
     }
 
     pub(super) fn park(&mut self, sequence: u64, label: &'static str) {
-        self.pending.insert(sequence, (label, false));
-        if self.conn.is_some() {
+        self.pending.insert(sequence, label);
+        if self.welcome {
             self.up
                 .push_back(super::super::park(sequence, label, Duration::MAX));
         }
     }
 
-    /// Takes note of what the controller says. Returns the message that it is to send itself.
-    pub(super) fn hear(&mut self, message: ToMember) -> Option<(u64, &'static str)> {
+    /// Takes note of what the controller says.
+    pub(super) fn hear(&mut self, message: ToMember) {
         match message {
             ToMember::Deliver { id, .. } => {
                 self.staged.push(id);
-                None
+                // Before the welcome it is not valid.
+                if self.welcome {
+                    self.take_staged();
+                }
             }
             ToMember::Welcome {
                 order,
@@ -102,40 +109,44 @@ impl Endpoint {
                 ..
             } => {
                 assert_eq!(self.staged.len(), deliveries as usize);
+                self.welcome = true;
                 self.order = order;
                 self.generation = Some(generation);
                 if deliveries > 0 {
                     self.take_staged();
                 }
-                let again: Vec<_> = self.pending.iter().map(|(s, (l, _))| (*s, *l)).collect();
-                for (sequence, label) in again {
+                for (sequence, label) in self.pending.clone() {
                     self.park(sequence, label);
                 }
-                None
             }
             ToMember::Parked { sequence } => {
-                let pending = self.pending.get_mut(&sequence);
-                pending.expect("only what is pending is parked").1 = true;
-                None
+                assert!(self.pending.contains_key(&sequence));
             }
             ToMember::Delivered { sequence } => {
                 self.pending.remove(&sequence);
-                None
             }
             ToMember::Routable { sequence } => {
-                let (label, _) = self.pending.remove(&sequence)?;
-                Some((sequence, label))
+                if let Some(label) = self.pending.remove(&sequence) {
+                    self.outbox.insert(sequence, label);
+                }
             }
             other => panic!("{other:?}"),
         }
     }
 
-    /// Messages that came after the welcome are valid at once.
-    pub(super) fn take_staged(&mut self) {
+    fn take_staged(&mut self) {
         let ids = std::mem::take(&mut self.staged);
         self.received.extend(&ids);
         self.took.extend(&ids);
         self.up.push_back(ToController::Took { ids });
+    }
+
+    /// What it has been told to send itself, and has not heard yet.
+    pub(super) fn returned(&self) -> impl Iterator<Item = Message> {
+        self.down.iter().filter_map(|message| match *message {
+            ToMember::Routable { sequence } => Some(park_id(self.id.0, sequence)),
+            _ => None,
+        })
     }
 
     pub(super) fn read_lane(&mut self) {

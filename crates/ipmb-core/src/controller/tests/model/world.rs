@@ -23,6 +23,11 @@ pub(super) struct World {
     published: BTreeMap<u64, (Directory, u64)>,
     /// Messages that a dead endpoint may have, has read, or should have had.
     buried: BTreeSet<Message>,
+    /// Messages that were routable, perhaps to somebody who died before they were sent. They have lost
+    /// their place: what was parked after them may be delivered before they are sent to another.
+    displaced: BTreeSet<Message>,
+    /// What each message is for.
+    words: BTreeMap<Message, &'static str>,
     ids: u64,
 }
 
@@ -37,8 +42,10 @@ impl World {
         let Some(who) = self.index(who) else { return };
         let endpoint = &mut self.endpoints[who];
         let sequence = endpoint.sent.len() as u64;
-        endpoint.sent.insert(sequence);
-        endpoint.outbox.push_back((sequence, LABELS[label]));
+        endpoint.sent.insert(sequence, LABELS[label]);
+        let message = park_id(endpoint.id.0, sequence);
+        self.words.insert(message, LABELS[label]);
+        endpoint.outbox.insert(sequence, LABELS[label]);
         self.flush(who);
     }
 
@@ -63,22 +70,15 @@ impl World {
         let Some(message) = endpoint.down.pop_front() else {
             return;
         };
-        let late = matches!(message, ToMember::Deliver { .. })
-            && endpoint.generation.is_some()
-            && endpoint.generation == self.controller.as_ref().map(Controller::generation);
-        let own = endpoint.hear(message);
-        if late {
-            endpoint.take_staged();
-        }
-        if let Some((sequence, label)) = own {
-            self.route(who, sequence, label);
-        }
+        endpoint.hear(message);
         self.flush(who);
     }
 
     pub(super) fn kill(&mut self, who: usize) {
         let Some(who) = self.index(who) else { return };
         let endpoint = self.endpoints.remove(who);
+        self.displaced
+            .extend(self.endpoints.iter().flat_map(Endpoint::returned));
         self.buried.extend(&endpoint.received);
         self.buried.extend(&endpoint.lane);
         self.buried.extend(&endpoint.staged);
@@ -161,7 +161,15 @@ impl World {
         });
     }
 
+    /// Time passes, in which survivors come back: who does not within that time is not waited for, and
+    /// what it received under a controller that nobody else remembers can come to another as well.
     pub(super) fn settle(&mut self) {
+        for who in 0..self.endpoints.len() {
+            if self.endpoints[who].generation.is_some() {
+                self.connect(who);
+                self.up(who);
+            }
+        }
         self.now += SECOND;
         self.handle(Input::Tick);
     }
@@ -195,8 +203,10 @@ impl World {
         for receiver in &mut self.endpoints {
             receiver.read_lane();
             let mut last = BTreeMap::new();
-            for message in &receiver.received {
-                let before = last.insert(message.sender, message.sequence);
+            let placed = (receiver.received.iter()).filter(|id| !self.displaced.contains(id));
+            for message in placed {
+                let stream = (message.sender, self.words[message]);
+                let before = last.insert(stream, message.sequence);
                 prop_assert!(
                     before.is_none_or(|before| before < message.sequence),
                     "{:?} reached {} after {:?}",
@@ -219,7 +229,7 @@ impl World {
         for sender in &self.endpoints {
             prop_assert!(sender.outbox.is_empty(), "{} holds back", sender.id);
             prop_assert!(sender.pending.is_empty(), "{} is not told", sender.id);
-            for &sequence in &sender.sent {
+            for &sequence in sender.sent.keys() {
                 let message = park_id(sender.id.0, sequence);
                 prop_assert!(
                     arrived.contains(&message) || self.buried.contains(&message),
@@ -233,32 +243,32 @@ impl World {
 
     /// Sends what stands in the outbox, as far as that is allowed.
     fn flush(&mut self, who: usize) {
-        while self.endpoints[who].may_send()
-            && self.view(who).is_some()
-            && let Some((sequence, label)) = self.endpoints[who].outbox.pop_front()
+        while let Some((&sequence, &label)) = self.endpoints[who].outbox.first_key_value()
+            && let Some(directory) = self.view(who)
         {
-            if !self.route(who, sequence, label) {
+            let matching = directory.matching(&LabelOp::from(label), SelectorMode::Unicast);
+            let receiver = matching.first().and_then(|id| directory.get(*id)).cloned();
+            if let Some(receiver) = &receiver
+                && self.endpoints[who].holds_back(sequence, &receiver.label)
+            {
                 break;
+            }
+            self.endpoints[who].outbox.pop_first();
+            match receiver {
+                None => self.endpoints[who].park(sequence, label),
+                Some(receiver) => {
+                    self.push(park_id(self.endpoints[who].id.0, sequence), receiver.id)
+                }
             }
         }
     }
 
-    /// Sends to the first that matches, or parks. Whether the former.
-    fn route(&mut self, who: usize, sequence: u64, label: &'static str) -> bool {
-        let receiver = self.view(who).and_then(|directory| {
-            let matching = directory.matching(&LabelOp::from(label), SelectorMode::Unicast);
-            matching.first().copied()
-        });
-        let message = park_id(self.endpoints[who].id.0, sequence);
-        let Some(receiver) = receiver else {
-            self.endpoints[who].park(sequence, label);
-            return false;
-        };
+    /// Sends through a lane.
+    fn push(&mut self, message: Message, receiver: EndpointId) {
         match self.endpoints.iter_mut().find(|found| found.id == receiver) {
             Some(found) => found.lane.push_back(message),
             None => drop(self.buried.insert(message)),
         }
-        true
     }
 
     /// What an endpoint sees of the directory, unless it sees that it is out of date.
@@ -270,13 +280,11 @@ impl World {
 
     /// Reads what the last controller sent before it died.
     fn catch_up(&mut self, who: usize) {
-        while !self.endpoints[who].down.is_empty() {
-            let message = self.endpoints[who].down.pop_front();
-            if let Some((sequence, label)) = message.and_then(|m| self.endpoints[who].hear(m)) {
-                self.endpoints[who].pending.insert(sequence, (label, false));
-            }
+        let endpoint = &mut self.endpoints[who];
+        while let Some(message) = endpoint.down.pop_front() {
+            endpoint.hear(message);
         }
-        self.endpoints[who].disconnect();
+        endpoint.disconnect();
     }
 
     fn raise(&mut self, generation: u64, to: u64) {
@@ -297,7 +305,7 @@ impl World {
         let Some(generation) = self.controller.as_ref().map(Controller::generation) else {
             return;
         };
-        let mut after = Vec::new();
+        let (mut read, mut dead) = (Vec::new(), Vec::new());
         for output in out {
             match output {
                 Output::Send { conn, bytes, .. } => {
@@ -311,7 +319,7 @@ impl World {
                 Output::ReadOldDirectory { conn, generation } => {
                     let (directory, beacon) = &self.published[&generation];
                     let directory = (*beacon == generation).then(|| directory.clone());
-                    after.push((conn, directory));
+                    read.push((conn, directory));
                 }
                 Output::RaiseBeaconOf { conn, to } => {
                     if let Some(old) = self.by_conn(conn).and_then(|endpoint| endpoint.generation) {
@@ -320,15 +328,18 @@ impl World {
                 }
                 Output::WatchProcess { pid } => {
                     if !self.endpoints.iter().any(|e| e.id.0 as u32 == pid) {
-                        self.handle(Input::ProcessDied { pid });
+                        dead.push(pid);
                     }
                 }
                 Output::Close { conn, reason } => panic!("{conn} {reason}"),
                 _ => {}
             }
         }
-        for (conn, directory) in after {
+        for (conn, directory) in read {
             self.handle(Input::SurvivorDirectory { conn, directory });
+        }
+        for pid in dead {
+            self.handle(Input::ProcessDied { pid });
         }
     }
 

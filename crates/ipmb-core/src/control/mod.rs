@@ -50,8 +50,8 @@ pub enum ToController {
     ///
     /// A sender that has parked a message, and sees somebody in the directory for whom it is, holds back
     /// what it sends there until it is told what became of the message, so that nothing overtakes it.
-    /// With a new controller it parks again, in order, what it has not been told about, before
-    /// anything else.
+    /// With a new controller it parks again, before anything else and in order, what it has not been
+    /// told about, and what of earlier messages it has not sent yet.
     ///
     /// Objects: the body's, if it is one; then those of the message itself and the descriptors of
     /// its memory regions, in the order of the message header.

@@ -156,7 +156,6 @@ impl Rx {
                     let slot = index as u32;
                     self.sources[index] = Some(Source::new(pid, channel, slot, self.limits.budget));
                     self.by_id.insert(id, index);
-                    self.channel_news(index);
                 }
                 Arrival::ChannelNews(id) => {
                     if let Some(&index) = self.by_id.get(&id) {

@@ -111,11 +111,7 @@ impl Source {
             return self.complete(stalled.header, stalled.sequence, stalled.payload, buffer);
         }
         let Some(lane) = self.lanes.front_mut() else {
-            return Ok(if self.read_channel()? {
-                Pull::More
-            } else {
-                Pull::Nothing
-            });
+            return Ok(Pull::Nothing);
         };
         let popped = lane.pop(buffer, limit)?;
         if lane.wants_room()

@@ -115,6 +115,12 @@ impl Endpoint {
                 if deliveries > 0 {
                     self.take_staged();
                 }
+                // In order, with what it was told to send itself and could not yet.
+                if let Some((&last, _)) = self.pending.last_key_value() {
+                    let later = self.outbox.split_off(&last);
+                    self.pending.append(&mut self.outbox);
+                    self.outbox = later;
+                }
                 for (sequence, label) in self.pending.clone() {
                     self.park(sequence, label);
                 }
@@ -141,12 +147,16 @@ impl Endpoint {
         self.up.push_back(ToController::Took { ids });
     }
 
-    /// What it has been told to send itself, and has not heard yet.
+    /// What it is or will be told to send itself, and has not sent.
     pub(super) fn returned(&self) -> impl Iterator<Item = Message> {
-        self.down.iter().filter_map(|message| match *message {
-            ToMember::Routable { sequence } => Some(park_id(self.id.0, sequence)),
+        let heard = self.outbox.keys().copied();
+        let unheard = self.down.iter().filter_map(|message| match *message {
+            ToMember::Routable { sequence } => Some(sequence),
             _ => None,
-        })
+        });
+        heard
+            .chain(unheard)
+            .map(|sequence| park_id(self.id.0, sequence))
     }
 
     pub(super) fn read_lane(&mut self) {

@@ -71,7 +71,8 @@ impl World {
             return;
         };
         endpoint.hear(message);
-        self.flush(who);
+        // A welcome is news to those who wait to be introduced.
+        (0..self.endpoints.len()).for_each(|who| self.flush(who));
     }
 
     pub(super) fn kill(&mut self, who: usize) {
@@ -248,10 +249,13 @@ impl World {
         {
             let matching = directory.matching(&LabelOp::from(label), SelectorMode::Unicast);
             let receiver = matching.first().and_then(|id| directory.get(*id)).cloned();
-            if let Some(receiver) = &receiver
-                && self.endpoints[who].holds_back(sequence, &receiver.label)
-            {
-                break;
+            if let Some(receiver) = &receiver {
+                // Who has not heard its welcome has not been introduced to anybody.
+                let introduced = (self.endpoints.iter())
+                    .all(|found| found.id != receiver.id || found.generation.is_some());
+                if !introduced || self.endpoints[who].holds_back(sequence, &receiver.label) {
+                    break;
+                }
             }
             self.endpoints[who].outbox.pop_first();
             match receiver {

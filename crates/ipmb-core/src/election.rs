@@ -131,3 +131,118 @@ impl Election {
 fn pause(how_manieth: u32) -> Duration {
     Duration::from_micros(50 << how_manieth.saturating_sub(1).min(6))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an endpoint does, given what comes of each action.
+    fn actions(affinity: bool, events: &[ElectionEvent]) -> Vec<ElectionAction> {
+        let mut election = Election::new(affinity);
+        assert_eq!(election.start(), ElectionAction::Connect);
+        events.iter().map(|event| election.handle(*event)).collect()
+    }
+
+    #[test]
+    fn the_first_serves() {
+        assert_eq!(
+            actions(
+                true,
+                &[ElectionEvent::NoController, ElectionEvent::SeatTaken]
+            ),
+            [ElectionAction::TrySeat, ElectionAction::Serve]
+        );
+    }
+
+    #[test]
+    fn the_second_waits_for_the_first() {
+        assert_eq!(
+            actions(
+                true,
+                &[
+                    ElectionEvent::NoController,
+                    ElectionEvent::SeatBusy,
+                    ElectionEvent::Watch(WatchState::Pending),
+                    ElectionEvent::Watch(WatchState::Serving),
+                    ElectionEvent::Connected,
+                ]
+            ),
+            [
+                ElectionAction::TrySeat,
+                ElectionAction::Wait,
+                ElectionAction::Wait,
+                ElectionAction::Connect,
+                ElectionAction::Join
+            ]
+        );
+    }
+
+    #[test]
+    fn a_survivor_takes_over_or_finds_who_did() {
+        assert_eq!(
+            actions(
+                true,
+                &[
+                    ElectionEvent::Connected,
+                    ElectionEvent::Lost,
+                    ElectionEvent::NoController,
+                    ElectionEvent::SeatBusy,
+                    ElectionEvent::Watch(WatchState::Vacant),
+                    ElectionEvent::SeatTaken,
+                ]
+            ),
+            [
+                ElectionAction::Join,
+                ElectionAction::Connect,
+                ElectionAction::TrySeat,
+                ElectionAction::Wait,
+                ElectionAction::TrySeat,
+                ElectionAction::Serve
+            ]
+        );
+    }
+
+    #[test]
+    fn without_affinity_the_seat_is_never_taken() {
+        assert_eq!(
+            actions(
+                false,
+                &[
+                    ElectionEvent::NoController,
+                    ElectionEvent::Watch(WatchState::Vacant),
+                    ElectionEvent::Watch(WatchState::Serving),
+                ]
+            ),
+            [
+                ElectionAction::Wait,
+                ElectionAction::Wait,
+                ElectionAction::Connect
+            ]
+        );
+    }
+
+    #[test]
+    fn a_busy_controller_is_given_longer_and_longer() {
+        let mut election = Election::new(true);
+        let mut pauses = (0..40).map(|_| match election.handle(ElectionEvent::Busy) {
+            ElectionAction::Pause(pause) => pause,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(pauses.next(), Some(Duration::from_micros(50)));
+        assert_eq!(pauses.next(), Some(Duration::from_micros(100)));
+        assert_eq!(pauses.last(), Some(Duration::from_micros(3200)));
+        election.handle(ElectionEvent::Lost);
+        assert_eq!(
+            election.handle(ElectionEvent::Busy),
+            ElectionAction::Pause(Duration::from_micros(50))
+        );
+    }
+
+    #[test]
+    fn somebody_elses_controller_is_not_joined() {
+        assert_eq!(
+            actions(true, &[ElectionEvent::Foreign { uid: 7 }]),
+            [ElectionAction::Fail(ElectionError::Foreign { uid: 7 })]
+        );
+    }
+}

@@ -62,6 +62,15 @@ impl Credential {
         self.file_key
     }
 
+    #[cfg(test)]
+    pub(super) fn of_key(key: [u8; 32]) -> Self {
+        let key = Zeroizing::new(key);
+        Self {
+            key,
+            ..Self::new("", "")
+        }
+    }
+
     /// A MAC under the key.
     pub(super) fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
         // A key that is shorter than the hash's block is padded with zeros (RFC 2104, section 2).

@@ -331,9 +331,8 @@ impl World {
                     }
                 }
                 Output::WatchProcess { pid } => {
-                    if !self.endpoints.iter().any(|e| e.id.0 as u32 == pid) {
-                        dead.push(pid);
-                    }
+                    let alive = self.endpoints.iter().any(|e| e.id.0 as u32 == pid);
+                    dead.extend((!alive).then_some(pid));
                 }
                 Output::Close { conn, reason } => panic!("{conn} {reason}"),
                 _ => {}

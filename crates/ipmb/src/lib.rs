@@ -2,6 +2,11 @@
 //! typed messages to labels, [`recv`](EndpointReceiver::recv) what is addressed to them, and pass
 //! kernel objects and shared memory along. There is no server.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "a failed send gives the message back"
+)]
+
 extern crate self as ipmb;
 
 mod codec;

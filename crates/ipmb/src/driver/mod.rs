@@ -75,6 +75,7 @@ enum Later {
     Seek(ElectionAction),
     GiveUpGreeting,
     ReadControl,
+    ParkAgain,
 }
 
 /// What an event is about.
@@ -227,6 +228,7 @@ impl Driver {
                 Later::Seek(action) => self.seek(action),
                 Later::GiveUpGreeting => self.lose_controller(),
                 Later::ReadControl => self.read_control_again(),
+                Later::ParkAgain => self.endpoint.park_again(&mut self.endpoint.link()),
             }
         }
     }

@@ -1,14 +1,14 @@
 //! The endpoint's own parked messages: parked again with a new controller, sent when somebody
 //! matches after all, dropped when their time is up.
 
-use super::{Driver, token};
+use super::{Driver, LACK_TIME, Later, token};
 use crate::{
     endpoint::{Endpoint, Link, ParkState},
     peer::{Attempt, Outbound, Progress},
     region::Flight,
 };
 use ipmb_sys::{Interest, boot_time_ns};
-use std::os::fd::AsFd;
+use std::{os::fd::AsFd, time::Instant};
 
 /// The controller says when a message has expired; only if there is none do we.
 const GRACE_NS: u64 = 250_000_000;
@@ -129,7 +129,9 @@ impl Driver {
             }
             self.endpoint
                 .settle_parked(&mut link, sequence, Some(ParkState::Asked));
-            self.endpoint.park_again(&mut link);
+            // Not at once: the controller may not have heard yet.
+            self.later
+                .get_or_insert((Instant::now() + LACK_TIME, Later::ParkAgain));
         }
         drop(link);
         self.endpoint.room.announce();

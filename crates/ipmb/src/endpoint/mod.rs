@@ -128,6 +128,7 @@ impl Endpoint {
         *contact = Contact::Line(Box::new(line));
         let pid = std::process::id();
         self.inbox.arrive(Arrival::Sender(0, pid, Arc::new(from)));
+        self.inbox.arrive(Arrival::ChannelNews(0));
         Ok(())
     }
 

@@ -45,7 +45,8 @@ pub(crate) type PairId = u64;
 
 /// What the driver tells the receiving side.
 pub(crate) enum Arrival {
-    /// A sender, and the channel on which it offers its lanes.
+    /// A sender, and the channel on which it offers its lanes. The driver reads the first packet
+    /// on it; there is nothing to read before it has announced news.
     Sender(PairId, u32, Arc<Channel>),
     /// There is something to read on a sender's channel.
     ChannelNews(PairId),
@@ -169,14 +170,17 @@ impl Inbox {
     }
 
     fn next<R: MessageBox>(&self, rx: &mut Rx) -> Result<Option<Message<R>>, RecvError> {
+        // Bounded, because a hostile sender can always show news that come to nothing.
+        let mut looks = 0;
         loop {
             if rx.wants_arrivals() {
                 self.hand_over_arrivals(rx);
             }
             let incoming = match rx.next()? {
                 Next::Message(incoming) => incoming,
-                Next::Nothing if rx.has_scanned() => return Ok(None),
+                Next::Nothing if rx.has_scanned() || looks > 1 => return Ok(None),
                 Next::Nothing => {
+                    looks += 1;
                     self.hand_over_arrivals(rx);
                     rx.scan();
                     continue;

@@ -125,7 +125,6 @@ impl Line {
         let header = MessageHeader::encode_fixed(payload.uuid());
         grant.write(&header).ok()?;
         if let Err(error) = payload.encode_into(&mut Sink::new(&mut grant)) {
-            drop(grant);
             if is_sink_full(&error) {
                 return None;
             }
@@ -324,10 +323,7 @@ impl Line {
     fn make_room(&mut self, len: usize, room: &Doorbell) -> Result<bool, Attempt> {
         let (overflow, budget) = (self.limits.overflow, self.budget());
         loop {
-            let lane = match self.current_lane(room) {
-                Ok(lane) => lane,
-                Err(no_lane) => return Err(no_lane.into()),
-            };
+            let lane = self.current_lane(room)?;
             let (max_frame, capacity) = (lane.max_frame(), lane.capacity());
             if lane.room_for(len.min(max_frame)) && (len <= max_frame || capacity >= budget) {
                 return Ok(true);
@@ -338,8 +334,8 @@ impl Line {
                     .checked_next_power_of_two()
                     .unwrap_or(budget)
                     .min(budget);
-                let added = self.lanes.add(capacity, false, &self.reach.channel, room);
-                added.map_err(Attempt::from)?;
+                self.lanes
+                    .add(capacity, false, &self.reach.channel, room)?;
                 continue;
             }
             match overflow {

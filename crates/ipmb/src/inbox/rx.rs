@@ -50,7 +50,7 @@ pub(super) struct Rx {
     /// Whose turn it is, for few senders; the queue of those with news, for many.
     turn: usize,
     burst: u32,
-    queue: VecDeque<usize>,
+    queue: Queue,
     since_scan: u32,
     scanned: bool,
     parked: VecDeque<Delivery>,
@@ -76,7 +76,7 @@ impl Rx {
             by_id: HashMap::new(),
             turn: 0,
             burst: 0,
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             since_scan: 0,
             scanned: false,
             parked: VecDeque::new(),
@@ -187,8 +187,8 @@ impl Rx {
             };
             source.tidy_regions();
             if source.has_news() {
-                if !self.few() && !self.queue.contains(&index) {
-                    self.queue.push_back(index);
+                if !self.few() {
+                    self.queue.push(index);
                 }
                 self.scanned = false;
             } else if source.is_finished() {
@@ -309,7 +309,7 @@ impl Rx {
         if self.queue.is_empty() {
             self.take_ready();
         }
-        self.queue.front().copied()
+        self.queue.front()
     }
 
     /// Ends the turn of a source.
@@ -319,9 +319,9 @@ impl Rx {
             self.turn = index + 1;
             return;
         }
-        self.queue.pop_front();
+        self.queue.pop();
         if has_more {
-            self.queue.push_back(index);
+            self.queue.push(index);
         }
     }
 
@@ -334,7 +334,7 @@ impl Rx {
                 bits &= bits - 1;
                 // Slots beyond the set share its bits.
                 for index in (slot..self.sources.len()).step_by(slots) {
-                    self.queue.push_back(index);
+                    self.queue.push(index);
                 }
             }
         }
@@ -380,6 +380,37 @@ impl Rx {
             self.by_id.retain(|_, at| *at != index);
             source.close();
         }
-        self.queue.retain(|at| *at != index);
+    }
+}
+
+/// Sources with news, each at most once. One that is removed meanwhile is found to be empty.
+#[derive(Default)]
+struct Queue {
+    order: VecDeque<usize>,
+    queued: Vec<bool>,
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    fn front(&self) -> Option<usize> {
+        self.order.front().copied()
+    }
+
+    fn push(&mut self, index: usize) {
+        if self.queued.len() <= index {
+            self.queued.resize(index + 1, false);
+        }
+        if !std::mem::replace(&mut self.queued[index], true) {
+            self.order.push_back(index);
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Some(index) = self.order.pop_front() {
+            self.queued[index] = false;
+        }
     }
 }

@@ -334,8 +334,7 @@ impl Line {
                     .checked_next_power_of_two()
                     .unwrap_or(budget)
                     .min(budget);
-                self.lanes
-                    .add(capacity, false, &self.reach.channel, room)?;
+                self.lanes.add(capacity, false, &self.reach.channel, room)?;
                 continue;
             }
             match overflow {

@@ -1,6 +1,8 @@
 //! A process under test: `peer ROLE DIRECTORY ARGUMENTS…`. Each role is a file here.
 
+mod candidate;
 mod echo;
+mod joiner;
 
 use std::{
     io::{self, BufRead, Write},
@@ -25,7 +27,9 @@ fn main() {
         arguments: arguments.collect(),
     };
     match role.as_str() {
+        "candidate" => candidate::run(&job),
         "echo" => echo::run(&job),
+        "joiner" => joiner::run(&job),
         role => panic!("there is no role {role}"),
     }
 }
@@ -37,6 +41,10 @@ impl Job {
 
     fn argument(&self, index: usize) -> &str {
         &self.arguments[index]
+    }
+
+    fn number<N: std::str::FromStr<Err: std::fmt::Debug>>(&self, index: usize) -> N {
+        self.argument(index).parse().expect("a number")
     }
 }
 

@@ -27,6 +27,10 @@ use crate::memory::Shared;
 /// for changes.
 const DIRECTORY_LEN: usize = 64 << 20;
 
+/// The log is written anew when it is this long, in bytes, and several times as long as what still
+/// counts: whoever joins reads all of it.
+const LONG_LOG: usize = 16 << 10;
+
 /// So many connections are accepted before others have their turn.
 const ACCEPTS: usize = 64;
 
@@ -41,6 +45,8 @@ pub(super) struct Host {
     accepted: u64,
     store: Store,
     log: LogWriter<Shared>,
+    /// At this length the log is written anew.
+    long_log: usize,
     directory: OwnedObject,
     beacon: OwnedObject,
     watches: HashMap<u32, ProcessWatch>,
@@ -88,6 +94,7 @@ impl Host {
             accepted: 0,
             store: Store::default(),
             log,
+            long_log: LONG_LOG,
             directory,
             beacon,
             watches: HashMap::new(),
@@ -232,13 +239,20 @@ impl Host {
         self.controller
             .handle(input, boot_time_ns(), &mut self.outputs);
         self.carry_out(driver, objects);
+        if self.log.used() > self.long_log {
+            self.publish_all();
+        }
     }
 
     fn append(&mut self, record: &Record) {
         if self.log.append(&record.encode()).is_err() {
-            let snapshot = self.controller.snapshot();
-            self.publish(&snapshot);
+            self.publish_all();
         }
+    }
+
+    fn publish_all(&mut self) {
+        let snapshot = self.controller.snapshot();
+        self.publish(&snapshot);
     }
 
     fn publish(&mut self, records: &[Record]) {
@@ -247,6 +261,7 @@ impl Host {
             // The quota of the directory sees to it that this does not happen.
             tracing::error!("the directory has outgrown its memory");
         }
+        self.long_log = LONG_LOG.max(self.log.used().saturating_mul(4));
     }
 }
 

@@ -3,6 +3,8 @@
 //! A peer is the program `peer` in one of its roles. The test talks to it in lines: it prints
 //! what it has to report, and reads what it is to do.
 
+pub mod proc;
+
 use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
@@ -108,6 +110,12 @@ impl Peer {
     pub fn tell(&mut self, line: &str) {
         let input = self.input.as_mut().expect("its input is open");
         writeln!(input, "{line}").expect("the peer reads");
+    }
+
+    /// Tells it something, and returns what it says to that.
+    pub fn ask(&mut self, line: &str) -> String {
+        self.tell(line);
+        self.line()
     }
 
     /// Ends its input, and waits until it has ended well.

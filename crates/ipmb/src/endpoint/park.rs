@@ -11,7 +11,7 @@ use crate::{
     peer::{Outbound, Peer, Progress},
     region::Flight,
 };
-use ipmb_core::{Body, MAX_INLINE_BODY, MessageHeader, ParkId, Selector, ToController};
+use ipmb_core::{Body, MAX_INLINE_BODY, ParkId, Selector, ToController};
 use ipmb_sys::{OwnedObject, boot_time_ns, publish_bytes};
 use std::{collections::BTreeMap, io, os::fd::AsFd, sync::Arc, time::Duration};
 
@@ -217,15 +217,15 @@ fn prepare(selector: &Selector, outbound: &Outbound<'_>) -> io::Result<ParkedMes
     for flight in &progress.flights {
         objects.push(flight.block().object().clone()?);
     }
+    let body = progress.own.take().unwrap_or_default();
     let sequence_at = outbound
         .has_attachments()
-        .then(|| progress.body.len() - outbound.payload.len() - size_of::<u64>());
+        .then(|| body.len() - outbound.payload().len() - size_of::<u64>());
     let ttl = u64::try_from(selector.ttl.as_nanos()).unwrap_or(u64::MAX);
-    debug_assert!(progress.body.len() >= MessageHeader::new(outbound.type_id).encoded_len());
     Ok(ParkedMessage {
         selector: selector.clone(),
         deadline: boot_time_ns().saturating_add(ttl),
-        body: std::mem::take(&mut progress.body),
+        body,
         sequence_at,
         objects,
         flights: std::mem::take(&mut progress.flights),

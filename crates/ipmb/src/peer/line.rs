@@ -161,7 +161,8 @@ impl Line {
             Attempt::Full => {
                 if let Some(lane) = self.lanes.last() {
                     lane.want_room(
-                        (progress.body.len() - progress.bytes_sent as usize).min(lane.max_frame()),
+                        (progress.body(outbound).len() - progress.bytes_sent as usize)
+                            .min(lane.max_frame()),
                     );
                 }
                 // Room that was made before we said that we want it rang no bell.
@@ -186,7 +187,7 @@ impl Line {
         if !std::mem::take(&mut progress.owns_line) {
             return false;
         }
-        let half_way = progress.bytes_sent > 0 && progress.bytes_sent < progress.body.len() as u64;
+        let half_way = progress.bytes_sent > 0 && !progress.sent;
         if half_way && let Some(lane) = self.lanes.last_mut() {
             lane.abandon();
         }
@@ -212,7 +213,7 @@ impl Line {
             return Attempt::Failed(error);
         }
         if progress.objects_sent == 0 && progress.bytes_sent == 0 {
-            match self.make_room(progress.body.len(), room) {
+            match self.make_room(progress.body(outbound).len(), room) {
                 Ok(true) => {}
                 Ok(false) => return Attempt::Sent, // dropped, and counted
                 Err(attempt) => return attempt,
@@ -222,7 +223,7 @@ impl Line {
             Attempt::Sent => {}
             other => return other,
         }
-        match self.send_bytes(progress, room) {
+        match self.send_bytes(outbound, progress, room) {
             Attempt::Sent => {}
             other => return other,
         }
@@ -252,7 +253,7 @@ impl Line {
                     .is_some_and(|weak| std::ptr::eq(weak.as_ptr(), Arc::as_ptr(block)))
             })
             .map_err(SendError::Attachment)?;
-        let size = outbound.payload.len() as u64;
+        let size = outbound.payload().len() as u64;
         if size > self.limits.message {
             return Err(SendError::TooLarge {
                 size,
@@ -303,10 +304,15 @@ impl Line {
         Attempt::Sent
     }
 
-    fn send_bytes(&mut self, progress: &mut Progress, room: &Doorbell) -> Attempt {
+    fn send_bytes(
+        &mut self,
+        outbound: &Outbound<'_>,
+        progress: &mut Progress,
+        room: &Doorbell,
+    ) -> Attempt {
         loop {
             let sent = match self.current_lane(room) {
-                Ok(lane) => write_some(lane, progress),
+                Ok(lane) => write_some(lane, outbound, progress),
                 Err(no_lane) => return no_lane.into(),
             };
             let Some(done) = sent else {
@@ -393,8 +399,13 @@ impl Line {
 }
 
 /// Writes the message, or the next fragment of it. `None`: no room. `Some(true)`: all is written.
-fn write_some(lane: &mut Producer<Shared>, progress: &mut Progress) -> Option<bool> {
-    let body = &progress.body;
+fn write_some(
+    lane: &mut Producer<Shared>,
+    outbound: &Outbound<'_>,
+    progress: &mut Progress,
+) -> Option<bool> {
+    let body = progress.body(outbound);
+    let len = body.len() as u64;
     if body.len() <= lane.max_frame() && progress.bytes_sent == 0 {
         let mut grant = lane.reserve(body.len()).ok()?;
         grant.write(body).ok()?;
@@ -402,11 +413,10 @@ fn write_some(lane: &mut Producer<Shared>, progress: &mut Progress) -> Option<bo
         return Some(true);
     }
     let rest = &body[progress.bytes_sent as usize..];
-    let sent = lane
-        .push_fragment(body.len() as u64, progress.bytes_sent, rest)
-        .ok()?;
+    let sent = lane.push_fragment(len, progress.bytes_sent, rest).ok()?;
     progress.bytes_sent += sent as u64;
-    Some(progress.bytes_sent == body.len() as u64)
+    progress.sent = progress.bytes_sent == len;
+    Some(progress.sent)
 }
 
 impl From<NoLane> for Attempt {

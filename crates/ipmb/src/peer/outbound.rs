@@ -1,13 +1,14 @@
 //! A message on its way out.
 
 use crate::{Error, Message, MessageBox, Object, SendError, Sink, region::Flight};
-use ipmb_core::{MessageHeader, ParkId};
+use ipmb_core::{MessageHeader, PLAIN_HEADER_LEN, ParkId};
 use std::{io, sync::Arc};
 
 /// A message, encoded once, for any number of receivers.
 pub(crate) struct Outbound<'a> {
     pub(crate) type_id: [u8; 16],
-    pub(crate) payload: Vec<u8>,
+    /// Plain header and payload: what goes into the lane if nothing is attached.
+    plain: Vec<u8>,
     pub(crate) objects: &'a [Object],
     pub(crate) regions: &'a [crate::MemoryRegion],
     /// Set when the message was parked before: the receiver may have got it that way.
@@ -18,17 +19,17 @@ pub(crate) struct Outbound<'a> {
 
 impl<'a> Outbound<'a> {
     pub(crate) fn encode<T: MessageBox>(message: &'a Message<T>) -> Result<Self, SendError> {
-        let mut payload = Vec::new();
+        let mut plain = MessageHeader::encode_fixed(message.payload.uuid()).to_vec();
         message
             .payload
-            .encode_into(&mut Sink::new(&mut payload))
+            .encode_into(&mut Sink::new(&mut plain))
             .map_err(SendError::Encode)?;
         for region in &message.memory_regions {
             region.block().map_err(SendError::Attachment)?;
         }
         Ok(Self {
             type_id: message.payload.uuid(),
-            payload,
+            plain,
             objects: &message.objects,
             regions: &message.memory_regions,
             parked: None,
@@ -40,12 +41,16 @@ impl<'a> Outbound<'a> {
     pub(crate) fn of_parked(objects: &'a [Object], has_attachments: bool) -> Self {
         Self {
             type_id: [0; 16],
-            payload: Vec::new(),
+            plain: Vec::new(),
             objects,
             regions: &[],
             parked: None,
             numbered: has_attachments,
         }
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.plain.get(PLAIN_HEADER_LEN..).unwrap_or_default()
     }
 
     pub(crate) fn has_attachments(&self) -> bool {
@@ -56,8 +61,9 @@ impl<'a> Outbound<'a> {
 /// How far one message has come with one receiver.
 #[derive(Default)]
 pub(crate) struct Progress {
-    /// The bytes for the lane; made when the way to the receiver is known.
-    pub(crate) body: Vec<u8>,
+    /// The bytes for the lane, if they are not those of a plain message. Made when the way to the
+    /// receiver is known.
+    pub(crate) own: Option<Vec<u8>>,
     /// Whether the message has its number on this line.
     pub(crate) numbered: bool,
     /// Where the number stands in a body that was made before the line was known.
@@ -70,11 +76,18 @@ pub(crate) struct Progress {
     pub(crate) sequence: u64,
     pub(crate) objects_sent: usize,
     pub(crate) bytes_sent: u64,
+    /// All bytes are sent, after some were before.
+    pub(crate) sent: bool,
     /// The line is ours until the message is out.
     pub(crate) owns_line: bool,
 }
 
 impl Progress {
+    /// The bytes for the lane.
+    pub(crate) fn body<'b>(&'b self, outbound: &'b Outbound<'_>) -> &'b [u8] {
+        self.own.as_deref().unwrap_or(&outbound.plain)
+    }
+
     /// Takes holds for this receiver and writes down the bytes for the lane.
     pub(crate) fn prepare(
         &mut self,
@@ -82,6 +95,9 @@ impl Progress {
         sequence: u64,
         mut knows: impl FnMut(&Arc<crate::region::Block>) -> bool,
     ) -> io::Result<()> {
+        if !outbound.has_attachments() && outbound.parked.is_none() {
+            return Ok(());
+        }
         for region in outbound.regions {
             self.flights.push(region.clone()?.into_flight()?);
         }
@@ -100,11 +116,13 @@ impl Progress {
             header.regions.push(flight.reference(!known));
         }
         self.sequence = sequence;
-        header.encode(&mut self.body);
+        let mut body = Vec::with_capacity(header.encoded_len() + 8 + outbound.payload().len());
+        header.encode(&mut body);
         if outbound.has_attachments() {
-            self.body.extend_from_slice(&sequence.to_le_bytes());
+            body.extend_from_slice(&sequence.to_le_bytes());
         }
-        self.body.extend_from_slice(&outbound.payload);
+        body.extend_from_slice(outbound.payload());
+        self.own = Some(body);
         Ok(())
     }
 }
@@ -113,19 +131,19 @@ impl Progress {
     /// For a message whose body was made when it was parked.
     pub(crate) fn of_parked(body: Vec<u8>, number_at: Option<usize>) -> Self {
         let mut progress = Self::default();
-        progress.body = body;
+        progress.own = Some(body);
         progress.number_at = number_at;
         progress
     }
 
     /// Gives a body that is made already its number; `false` if there is none yet.
     pub(crate) fn renumber(&mut self, sequence: u64) -> bool {
-        if self.body.is_empty() {
+        let Some(body) = self.own.as_mut() else {
             return false;
-        }
+        };
         self.sequence = sequence;
         if let Some(at) = self.number_at
-            && let Some(number) = self.body.get_mut(at..at + size_of::<u64>())
+            && let Some(number) = body.get_mut(at..at + size_of::<u64>())
         {
             number.copy_from_slice(&sequence.to_le_bytes());
         }

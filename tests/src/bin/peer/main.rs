@@ -1,8 +1,10 @@
 //! A process under test: `peer ROLE DIRECTORY ARGUMENTS…`. Each role is a file here.
 
+mod attachments;
 mod candidate;
 mod echo;
 mod joiner;
+mod listener;
 
 use std::{
     io::{self, BufRead, Write},
@@ -27,9 +29,11 @@ fn main() {
         arguments: arguments.collect(),
     };
     match role.as_str() {
+        "attachments" => attachments::run(&job),
         "candidate" => candidate::run(&job),
         "echo" => echo::run(&job),
         "joiner" => joiner::run(&job),
+        "listener" => listener::run(&job),
         role => panic!("there is no role {role}"),
     }
 }
@@ -61,4 +65,15 @@ fn hear() -> Option<String> {
         Ok(0) | Err(_) => None,
         Ok(_) => Some(line.trim_end().to_owned()),
     }
+}
+
+/// Takes all the descriptors that the system allows.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let all = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, all).expect("what is allowed is granted");
 }

@@ -4,6 +4,7 @@
 //! what it has to report, and reads what it is to do.
 
 pub mod proc;
+pub mod traffic;
 
 use std::{
     io::{BufRead, BufReader, Write},

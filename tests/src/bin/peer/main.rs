@@ -5,6 +5,8 @@ mod candidate;
 mod echo;
 mod joiner;
 mod listener;
+mod sink;
+mod source;
 
 use std::{
     io::{self, BufRead, Write},
@@ -34,6 +36,8 @@ fn main() {
         "echo" => echo::run(&job),
         "joiner" => joiner::run(&job),
         "listener" => listener::run(&job),
+        "sink" => sink::run(&job),
+        "source" => source::run(&job),
         role => panic!("there is no role {role}"),
     }
 }

@@ -11,7 +11,8 @@ use crate::Version;
 
 /// What lets an endpoint onto a bus: the key derived from the token, and the digest of the identifier.
 ///
-/// Neither can be got out of it again, and the key is wiped from memory when it is dropped.
+/// Neither can be got out of it again. The key, and what HMAC makes of it, is wiped from memory when it
+/// is dropped.
 #[derive(Clone)]
 pub struct Credential {
     key: Zeroizing<[u8; 32]>,

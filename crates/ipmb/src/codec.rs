@@ -3,8 +3,9 @@
 use crate::{
     Error,
     errors::{DecodeError, EncodeError},
+    memory::Shared,
 };
-use ipmb_lane::{Grant, Memory};
+use ipmb_lane::Grant;
 use serde::{Deserialize, Serialize};
 
 /// Encodes a payload.
@@ -65,11 +66,29 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, sink: &mut Sink<'_>) -> Res
 ///     fn encode_into(&self, sink: &mut Sink<'_>) -> Result<(), Error> { sink.write(&self.0) }
 /// }
 /// ```
-pub struct Sink<'a>(&'a mut dyn Write);
+pub struct Sink<'a>(Target<'a>);
+
+/// A vector takes everything, a lane what there is room for.
+enum Target<'a> {
+    Lane(Grant<'a, Shared>),
+    Buffer(&'a mut Vec<u8>),
+}
 
 impl<'a> Sink<'a> {
-    pub(crate) fn new(target: &'a mut dyn Write) -> Self {
-        Self(target)
+    pub(crate) fn buffer(buffer: &'a mut Vec<u8>) -> Self {
+        Self(Target::Buffer(buffer))
+    }
+
+    pub(crate) fn lane(grant: Grant<'a, Shared>) -> Self {
+        Self(Target::Lane(grant))
+    }
+
+    /// The room in the lane, with what has been written to it.
+    pub(crate) fn into_lane(self) -> Option<Grant<'a, Shared>> {
+        match self.0 {
+            Target::Lane(grant) => Some(grant),
+            Target::Buffer(_) => None,
+        }
     }
 
     /// Appends bytes.
@@ -77,30 +96,23 @@ impl<'a> Sink<'a> {
     /// # Errors
     ///
     /// [`Error::Encode`] if there is no room; pass it on, ipmb then takes another way.
+    #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        if self.0.append(bytes) {
-            Ok(())
-        } else {
-            Err(EncodeError(postcard::Error::SerializeBufferFull).into())
+        self.append(bytes)
+            .map_err(|error| EncodeError(error).into())
+    }
+
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        match &mut self.0 {
+            Target::Lane(grant) => grant
+                .write(bytes)
+                .map_err(|_| postcard::Error::SerializeBufferFull),
+            Target::Buffer(buffer) => {
+                buffer.extend_from_slice(bytes);
+                Ok(())
+            }
         }
-    }
-}
-
-/// What a [`Sink`] writes to; `false` means that there was no room.
-pub(crate) trait Write {
-    fn append(&mut self, bytes: &[u8]) -> bool;
-}
-
-impl Write for Vec<u8> {
-    fn append(&mut self, bytes: &[u8]) -> bool {
-        self.extend_from_slice(bytes);
-        true
-    }
-}
-
-impl<M: Memory> Write for Grant<'_, M> {
-    fn append(&mut self, bytes: &[u8]) -> bool {
-        self.write(bytes).is_ok()
     }
 }
 
@@ -109,16 +121,14 @@ struct SinkFlavor<'a, 'b>(&'a mut Sink<'b>);
 impl postcard::ser_flavors::Flavor for SinkFlavor<'_, '_> {
     type Output = ();
 
+    #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.try_extend(&[byte])
+        self.0.append(&[byte])
     }
 
+    #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        if self.0.0.append(bytes) {
-            Ok(())
-        } else {
-            Err(postcard::Error::SerializeBufferFull)
-        }
+        self.0.append(bytes)
     }
 
     fn finalize(self) -> postcard::Result<()> {

@@ -22,6 +22,42 @@ pub enum Error {
     /// A memory region could not be mapped.
     #[error(transparent)]
     MemoryRegion(#[from] MapError),
+    /// A message box that is written by hand could not read or write its own encoding.
+    #[error("the message box failed: {0}")]
+    IoError(#[from] io::Error),
+    // What follows is not returned any more, and there for programs that name it.
+    #[doc(hidden)]
+    #[deprecated(since = "0.9.0", note = "it is not returned")]
+    #[error("timeout")]
+    Timeout,
+    #[doc(hidden)]
+    #[deprecated(since = "0.9.0", note = "it is not returned")]
+    #[error("disconnected")]
+    Disconnect,
+    #[doc(hidden)]
+    #[deprecated(since = "0.9.0", note = "it is not returned")]
+    #[error("the token is not the one of this bus")]
+    TokenMismatch,
+    #[doc(hidden)]
+    #[deprecated(since = "0.9.0", note = "it is not returned")]
+    #[error("the identifier is in use")]
+    IdentifierInUse,
+    #[doc(hidden)]
+    #[deprecated(since = "0.9.0", note = "it is not returned")]
+    #[error("the identifier is not in use")]
+    IdentifierNotInUse,
+    #[doc(hidden)]
+    #[deprecated(since = "0.9.0", note = "it is not returned: see `MapError`")]
+    #[error("the memory region cannot be mapped")]
+    MemoryRegionMapping,
+    #[doc(hidden)]
+    #[deprecated(since = "0.9.0", note = "it is not returned")]
+    #[error("permission denied")]
+    PermissionDenied,
+    #[doc(hidden)]
+    #[deprecated(since = "0.9.0", note = "it is not returned")]
+    #[error("something failed")]
+    Unknown,
 }
 
 /// The payload's `Serialize` implementation failed.
@@ -47,9 +83,11 @@ pub enum JoinError {
     /// The bus could not be joined within the given time.
     #[error("the bus could not be joined in time")]
     Timeout,
-    /// The runtime directory does not let this process in.
-    #[error("permission denied: {0}")]
-    PermissionDenied(String),
+    /// The system does not let this process use the files of the bus.
+    #[error(
+        "permission denied: this process may not use the files of the bus in the runtime directory"
+    )]
+    PermissionDenied,
     /// The identifier is empty.
     #[error("the identifier is empty: give the bus a name, such as \"com.example.app\"")]
     EmptyIdentifier,
@@ -93,9 +131,9 @@ pub enum SendError {
     /// After a failover, the new controller turned out to hold another token.
     #[error("the token is not the one of this bus any more")]
     TokenMismatch,
-    /// After a failover, the runtime directory does not let this process in any more.
-    #[error("permission denied: {0}")]
-    PermissionDenied(String),
+    /// After a failover, the system does not let this process use the files of the bus any more.
+    #[error("permission denied: this process may not use the files of the bus any more")]
+    PermissionDenied,
     /// The payload's `Serialize` implementation failed.
     #[error("the payload cannot be encoded: {0}")]
     Encode(#[source] Error),
@@ -185,9 +223,9 @@ pub enum RecvError {
     /// After a failover, the new controller turned out to hold another token.
     #[error("the token is not the one of this bus any more")]
     TokenMismatch,
-    /// After a failover, the runtime directory does not let this process in any more.
-    #[error("permission denied: {0}")]
-    PermissionDenied(String),
+    /// After a failover, the system does not let this process use the files of the bus any more.
+    #[error("permission denied: this process may not use the files of the bus any more")]
+    PermissionDenied,
     /// A message waits whose objects cannot be taken over, because this process has no free
     /// descriptor. The message stays; close some and receive again.
     #[error("a message waits, but the system refused a resource: {0}")]
@@ -225,7 +263,7 @@ impl From<JoinError> for SendError {
             JoinError::VersionMismatch(version) => Self::VersionMismatch(version),
             JoinError::TokenMismatch => Self::TokenMismatch,
             JoinError::Timeout => Self::Timeout,
-            JoinError::PermissionDenied(why) => Self::PermissionDenied(why),
+            JoinError::PermissionDenied => Self::PermissionDenied,
             JoinError::Resources(error) => Self::Resources(error),
             other => Self::Disconnected(other.to_string()),
         }
@@ -238,7 +276,7 @@ impl From<JoinError> for RecvError {
             JoinError::VersionMismatch(version) => Self::VersionMismatch(version),
             JoinError::TokenMismatch => Self::TokenMismatch,
             JoinError::Timeout => Self::Timeout,
-            JoinError::PermissionDenied(why) => Self::PermissionDenied(why),
+            JoinError::PermissionDenied => Self::PermissionDenied,
             JoinError::Resources(error) => Self::Resources(error),
             other => Self::Disconnected(other.to_string()),
         }

@@ -1,7 +1,7 @@
 //! What keeps an endpoint on the bus.
 
 use crate::{
-    JoinError, Options, RuntimeDirectoryError, Scope, driver,
+    JoinError, Options, Scope, driver,
     endpoint::{Endpoint, Status},
     inbox::Patience,
 };
@@ -28,7 +28,7 @@ impl Handle {
         }
         let directory =
             RuntimeDirectory::resolve(options.runtime_directory.as_deref(), options.scope)
-                .map_err(directory_error)?;
+                .map_err(JoinError::RuntimeDirectory)?;
         let endpoint = Arc::new(Endpoint::new(options)?);
         let rendezvous =
             Rendezvous::open(directory, endpoint.credential.file_key()).map_err(system_error)?;
@@ -107,16 +107,9 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-fn directory_error(error: RuntimeDirectoryError) -> JoinError {
-    match error {
-        RuntimeDirectoryError::NotWritable { .. } => JoinError::PermissionDenied(error.to_string()),
-        error => JoinError::RuntimeDirectory(error),
-    }
-}
-
 fn system_error(error: io::Error) -> JoinError {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => JoinError::PermissionDenied(error.to_string()),
+        io::ErrorKind::PermissionDenied => JoinError::PermissionDenied,
         _ => JoinError::Resources(error),
     }
 }

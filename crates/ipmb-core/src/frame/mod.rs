@@ -65,6 +65,16 @@ impl MessageHeader {
         header
     }
 
+    /// Reads a frame whose header is of that kind, as nearly all are: the type and the payload.
+    #[inline]
+    pub fn parse_fixed(frame: &[u8]) -> Option<(TypeId, &[u8])> {
+        let (header, payload) = frame.split_first_chunk::<PLAIN_HEADER_LEN>()?;
+        let [0, type_id @ ..] = header else {
+            return None;
+        };
+        Some((*type_id, payload))
+    }
+
     /// Appends the header to `out`; the payload follows it.
     pub fn encode(&self, out: &mut impl Extend<u8>) {
         let flag = |present: bool, flag: u8| if present { flag } else { 0 };

@@ -107,6 +107,12 @@ impl LabelOp {
         }
     }
 
+    /// Whether there is nothing below this node.
+    #[inline]
+    fn is_leaf(&self) -> bool {
+        matches!(self, Self::True | Self::False | Self::Leaf(_))
+    }
+
     /// The number of operators and operands. Takes time in proportion to it.
     pub fn node_count(&self) -> usize {
         Preorder::of(self).count()

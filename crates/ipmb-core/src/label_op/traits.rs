@@ -14,34 +14,49 @@ use super::{
 };
 
 impl Drop for LabelOp {
+    #[inline]
     fn drop(&mut self) {
-        // Takes the nested operands out of a node, so that dropping it does not recurse. Operands that
-        // are leaves stay where they are: a flat expression is dropped without an allocation.
-        fn take_operands(node: &mut LabelOp, taken: &mut Vec<LabelOp>) {
-            let mut take = |operand: &mut LabelOp| {
-                if !matches!(operand, LabelOp::True | LabelOp::False | LabelOp::Leaf(_)) {
-                    taken.push(mem::replace(operand, LabelOp::False));
-                }
-            };
-            match node {
-                LabelOp::True | LabelOp::False | LabelOp::Leaf(_) => {}
-                LabelOp::Not(operand) => take(operand),
-                LabelOp::And(left, right) | LabelOp::Or(left, right) => {
-                    take(left);
-                    take(right);
-                }
-            }
-        }
-        let mut taken = Vec::new();
-        take_operands(self, &mut taken);
-        while let Some(mut node) = taken.pop() {
-            take_operands(&mut node, &mut taken);
+        if !self.is_leaf() {
+            drop_operands(self);
         }
     }
 }
 
+/// Drops what is below a node without recursion.
+fn drop_operands(node: &mut LabelOp) {
+    // Takes the nested operands out of a node, so that dropping it does not recurse. Operands that
+    // are leaves stay where they are: a flat expression is dropped without an allocation.
+    fn take_operands(node: &mut LabelOp, taken: &mut Vec<LabelOp>) {
+        let mut take = |operand: &mut LabelOp| {
+            if !operand.is_leaf() {
+                taken.push(mem::replace(operand, LabelOp::False));
+            }
+        };
+        match node {
+            LabelOp::True | LabelOp::False | LabelOp::Leaf(_) => {}
+            LabelOp::Not(operand) => take(operand),
+            LabelOp::And(left, right) | LabelOp::Or(left, right) => {
+                take(left);
+                take(right);
+            }
+        }
+    }
+    let mut taken = Vec::new();
+    take_operands(node, &mut taken);
+    while let Some(mut node) = taken.pop() {
+        take_operands(&mut node, &mut taken);
+    }
+}
+
 impl Clone for LabelOp {
+    #[inline]
     fn clone(&self) -> Self {
+        match self {
+            Self::True => return Self::True,
+            Self::False => return Self::False,
+            Self::Leaf(word) => return Self::Leaf(word.clone()),
+            _ => {}
+        }
         let mut root = Self::False;
         let mut holes = Holes::of(&mut root);
         for node in Preorder::of(self) {
@@ -53,7 +68,11 @@ impl Clone for LabelOp {
 }
 
 impl PartialEq for LabelOp {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
+        if let (Self::Leaf(one), Self::Leaf(other)) = (self, other) {
+            return one == other;
+        }
         let tokens = |op| Preorder::of(op).map(Token::of);
         tokens(self).eq(tokens(other))
     }

@@ -90,10 +90,15 @@ impl<M: Memory> Consumer<M> {
         popped
     }
 
-    /// Whether there is something to pop. Cheap: two loads at most. False in a lane that is [`Corrupt`].
+    /// Whether there is something to pop. Cheap: no shared memory is looked at while there is more of what was seen
+    /// before, and two words at most otherwise. False in a lane that is [`Corrupt`].
     #[inline]
     pub fn has_news(&self) -> bool {
-        !self.corrupt && self.ring.load(TAIL) != self.position()
+        if self.corrupt {
+            return false;
+        }
+        let seen = !self.drops_oldest && self.head != self.tail;
+        seen || self.ring.load(TAIL) != self.position()
     }
 
     /// Whether the producer has retired the lane, and all that it sent before is popped.

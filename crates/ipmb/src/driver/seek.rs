@@ -216,7 +216,7 @@ impl Driver {
 impl From<&io::Error> for Fate {
     fn from(error: &io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::PermissionDenied => Self::Permission(error.to_string()),
+            io::ErrorKind::PermissionDenied => Self::Permission,
             _ => Self::Resources(error.to_string(), error.raw_os_error()),
         }
     }

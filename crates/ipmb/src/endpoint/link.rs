@@ -47,7 +47,7 @@ pub(crate) enum Fate {
     Version(Version),
     Token,
     Foreign(u32),
-    Permission(String),
+    Permission,
     Refused(String),
     /// What the system said, as text and as error number.
     Resources(String, Option<i32>),
@@ -59,7 +59,7 @@ impl From<Fate> for JoinError {
             Fate::Version(version) => Self::VersionMismatch(version),
             Fate::Token => Self::TokenMismatch,
             Fate::Foreign(uid) => Self::ForeignController { uid },
-            Fate::Permission(why) => Self::PermissionDenied(why),
+            Fate::Permission => Self::PermissionDenied,
             Fate::Refused(why) => Self::Refused(why),
             Fate::Resources(_, Some(code)) => Self::Resources(io::Error::from_raw_os_error(code)),
             Fate::Resources(why, None) => Self::Resources(io::Error::other(why)),

@@ -25,6 +25,8 @@ pub(crate) struct Routing {
     peers: HashMap<EndpointId, Arc<Peer>>,
     /// Peers that turned out to be gone before the directory says so.
     gone: HashSet<EndpointId>,
+    /// The selector that had but one target when it was last used, and the target.
+    last: Option<(LabelOp, SelectorMode, Arc<Peer>)>,
     unicast: HashMap<LabelOp, Route>,
     multicast: HashMap<LabelOp, Route>,
     /// A beacon that was raised without a new controller coming: a hostile member did it.
@@ -93,14 +95,21 @@ impl Routing {
     /// The one peer that a selector means, if that is known and it is one.
     #[inline]
     pub(crate) fn sole_target(&mut self, selector: &Selector) -> Option<&Arc<Peer>> {
-        match self
-            .routes(selector.mode)
-            .get(&selector.label_op)?
-            .as_slice()
-        {
-            [peer] => Some(peer),
-            _ => None,
+        let is_last = |(label_op, mode, _): &(LabelOp, SelectorMode, Arc<Peer>)| {
+            *mode == selector.mode && *label_op == selector.label_op
+        };
+        if !self.last.as_ref().is_some_and(is_last) {
+            let [peer] = self
+                .routes(selector.mode)
+                .get(&selector.label_op)?
+                .as_slice()
+            else {
+                return None;
+            };
+            let peer = Arc::clone(peer);
+            self.last = Some((selector.label_op.clone(), selector.mode, peer));
         }
+        self.last.as_ref().map(|(_, _, peer)| peer)
     }
 
     /// The directory, unless it is known to be out of date.
@@ -186,6 +195,7 @@ impl Routing {
     }
 
     fn forget_routes(&mut self) {
+        self.last = None;
         self.unicast.clear();
         self.multicast.clear();
     }

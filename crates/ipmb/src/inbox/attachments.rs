@@ -20,6 +20,21 @@ pub(crate) struct Incoming {
     pub(crate) parked: Option<ParkId>,
 }
 
+impl Incoming {
+    /// A message without attachments.
+    #[inline]
+    pub(super) fn plain(bytes: &[u8]) -> Option<Self> {
+        let (type_id, payload) = MessageHeader::parse_fixed(bytes)?;
+        Some(Self {
+            type_id,
+            payload: bytes.len() - payload.len()..bytes.len(),
+            objects: Vec::new(),
+            regions: Vec::new(),
+            parked: None,
+        })
+    }
+}
+
 /// A message that was parked with the controller.
 pub(crate) struct Delivery {
     pub(crate) id: ParkId,

@@ -89,7 +89,9 @@ impl Rx {
 
     /// The next message, if one is there as far as the last scan and the ready set tell.
     pub(super) fn next(&mut self) -> Result<Next, RecvError> {
-        if let Some(incoming) = self.next_parked() {
+        if !self.parked.is_empty()
+            && let Some(incoming) = self.next_parked()
+        {
             return Ok(Next::Message(incoming));
         }
         for _ in 0..PATIENCE {

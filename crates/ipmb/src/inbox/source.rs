@@ -120,22 +120,31 @@ impl Source {
             room.ring();
         }
         match popped {
-            Popped::Message => match Frame::parse(buffer)? {
-                Frame::Message {
-                    header,
-                    sequence,
-                    payload,
-                } => self.complete(header, sequence, payload, buffer),
-                Frame::Forget(regions) => {
-                    for region in regions {
-                        self.regions.remove(&region);
-                    }
-                    Ok(Pull::More)
+            Popped::Message => {
+                if let Some(incoming) = Incoming::plain(buffer) {
+                    return Ok(Pull::Message(incoming));
                 }
-            },
+                self.open_frame(buffer)
+            }
             Popped::Partial => Ok(Pull::More),
             Popped::Empty if lane.is_retired() => self.next_lane(),
             _ => Ok(Pull::Nothing),
+        }
+    }
+
+    fn open_frame(&mut self, buffer: &mut Vec<u8>) -> Result<Pull, PullError> {
+        match Frame::parse(buffer)? {
+            Frame::Message {
+                header,
+                sequence,
+                payload,
+            } => self.complete(header, sequence, payload, buffer),
+            Frame::Forget(regions) => {
+                for region in regions {
+                    self.regions.remove(&region);
+                }
+                Ok(Pull::More)
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use super::{
     pair::PairPacket,
 };
 use crate::{MessageBox, SendError, Sink, memory::Shared, region::Block};
-use ipmb_core::{MessageHeader, Overflow, ReceiveLimits, RegionId};
+use ipmb_core::{MessageHeader, Overflow, PLAIN_HEADER_LEN, ReceiveLimits, RegionId};
 use ipmb_lane::{Producer, ReadySet, Waker, publish_fence};
 use ipmb_sys::{BorrowedObject, Channel, ChannelSendError, Doorbell, MAX_OBJECTS};
 use std::{
@@ -122,16 +122,18 @@ impl Line {
             return None;
         }
         let mut grant = lane.reserve(guess.min(lane.max_frame())).ok()?;
-        let header = MessageHeader::encode_fixed(payload.uuid());
-        grant.write(&header).ok()?;
-        if let Err(error) = payload.encode_into(&mut Sink::new(&mut grant)) {
+        grant
+            .write(&MessageHeader::encode_fixed(payload.uuid()))
+            .ok()?;
+        let mut sink = Sink::lane(grant);
+        if let Err(error) = payload.encode_into(&mut sink) {
             if is_sink_full(&error) {
                 return None;
             }
             return Some(Err(SendError::Encode(error)));
         }
-        let size = (grant.written() - header.len()) as u64;
-        if size > limit {
+        let grant = sink.into_lane()?;
+        if (grant.written() - PLAIN_HEADER_LEN) as u64 > limit {
             return None;
         }
         let guess = grant.written().next_power_of_two().max(64);

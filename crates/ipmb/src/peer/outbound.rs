@@ -22,7 +22,7 @@ impl<'a> Outbound<'a> {
         let mut plain = MessageHeader::encode_fixed(message.payload.uuid()).to_vec();
         message
             .payload
-            .encode_into(&mut Sink::new(&mut plain))
+            .encode_into(&mut Sink::buffer(&mut plain))
             .map_err(SendError::Encode)?;
         for region in &message.memory_regions {
             region.block().map_err(SendError::Attachment)?;

@@ -2,12 +2,12 @@
 
 use super::Host;
 use crate::{
-    driver::{Driver, token},
+    driver::{Driver, LACK_TIME, token},
     endpoint::Pipe,
 };
 use ipmb_core::{Assembler, ConnId, Input, MAX_HANDSHAKE_PACKET, Phase, Quotas};
 use ipmb_sys::{Channel, ChannelRecvError, Credentials, Interest, OwnedObject};
-use std::{io, os::fd::AsFd, sync::Arc};
+use std::{io, os::fd::AsFd, sync::Arc, time::Instant};
 
 /// So many bytes may wait for a member to read them before it is cut off: it does not read, and
 /// the others are not to pay for that.
@@ -22,7 +22,7 @@ pub(super) struct Connection {
     /// Nothing is set aside for whoever is not admitted.
     assembler: Option<Assembler>,
     objects: Vec<OwnedObject>,
-    writing: bool,
+    interest: Interest,
 }
 
 impl Host {
@@ -43,7 +43,7 @@ impl Host {
             pipe: Pipe::new(Arc::new(channel)),
             assembler: None,
             objects: Vec::new(),
-            writing: false,
+            interest: Interest::Readable,
         };
         self.connections.insert(number, connection);
         Ok(number)
@@ -85,12 +85,12 @@ impl Host {
             let conn = ConnId(number);
             return self.input(driver, Input::Closed { conn }, &mut Vec::new());
         }
-        if connection.writing == all_sent {
-            connection.writing = !all_sent;
-            let interest = match all_sent {
-                true => Interest::Readable,
-                false => Interest::ReadableWritable,
-            };
+        let interest = match all_sent {
+            true => Interest::Readable,
+            false => Interest::ReadableWritable,
+        };
+        if connection.interest != interest {
+            connection.interest = interest;
             let channel = connection.pipe.channel().as_fd();
             let _ = driver
                 .poller
@@ -124,8 +124,13 @@ impl Host {
             Ok(()) => {}
             Err(ChannelRecvError::Empty) => return Ok(false),
             Err(ChannelRecvError::NoDescriptors) => {
-                // Level-triggered: it comes again, when others have had their turn.
-                std::thread::yield_now();
+                // What waits would wake us again at once.
+                let channel = channel.as_fd();
+                let token = token::CONNECTION | number;
+                let _ = driver.poller.modify(channel, token, Interest::HangupOnly);
+                connection.interest = Interest::HangupOnly;
+                self.starved.push(number);
+                self.try_again = Some(Instant::now() + LACK_TIME);
                 return Ok(false);
             }
             Err(ChannelRecvError::Disconnected) => return Err(()),

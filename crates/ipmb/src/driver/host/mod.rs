@@ -50,8 +50,10 @@ pub(super) struct Host {
     directory: OwnedObject,
     beacon: OwnedObject,
     watches: HashMap<u32, ProcessWatch>,
-    /// After a lack of descriptors, when to accept again.
-    accept_again: Option<Instant>,
+    /// After a lack of descriptors, when to accept and to read again.
+    try_again: Option<Instant>,
+    /// Connections that are not read from until then.
+    starved: Vec<u64>,
 }
 
 impl Host {
@@ -98,7 +100,8 @@ impl Host {
             directory,
             beacon,
             watches: HashMap::new(),
-            accept_again: None,
+            try_again: None,
+            starved: Vec::new(),
         };
         host.carry_out(driver, &mut Vec::new());
         let listener = host._seat.serve()?;
@@ -146,7 +149,7 @@ impl Host {
                     let _ = driver
                         .poller
                         .modify(listener, token::LISTENER, Interest::HangupOnly);
-                    self.accept_again = Some(Instant::now() + super::LACK_TIME);
+                    self.try_again = Some(Instant::now() + super::LACK_TIME);
                     return;
                 }
             }
@@ -162,13 +165,16 @@ impl Host {
 
     /// Does what time demands.
     pub(super) fn run(&mut self, driver: &mut Driver) {
-        if self.accept_again.is_some_and(|at| Instant::now() >= at) {
-            self.accept_again = None;
+        if self.try_again.is_some_and(|at| Instant::now() >= at) {
+            self.try_again = None;
             if let Some(listener) = &self.listener {
                 let listener = listener.as_fd();
                 let _ = driver
                     .poller
                     .modify(listener, token::LISTENER, Interest::Readable);
+            }
+            for number in std::mem::take(&mut self.starved) {
+                self.flush(driver, number);
             }
         }
         if self
@@ -182,7 +188,7 @@ impl Host {
 
     /// When to call `run`, in nanoseconds of the boot-time clock.
     pub(super) fn next_deadline(&self) -> Option<u64> {
-        let again = self.accept_again.map(|at| {
+        let again = self.try_again.map(|at| {
             let left = at
                 .saturating_duration_since(Instant::now())
                 .max(Duration::from_millis(1));

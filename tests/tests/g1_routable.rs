@@ -1,7 +1,7 @@
 //! G1: whatever is sent after `join` has returned reaches the endpoint, ttl 0 or not.
 
 use ipmb::{EndpointSender, Message, Selector, label};
-use ipmb_tests::{Bus, DEADLINE, Peer};
+use ipmb_tests::{Bus, DEADLINE, Peer, failover::Controllers};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::{
     fs::File,
@@ -50,8 +50,7 @@ fn g1_several_endpoints_of_a_process_that_join_at_once_are_routable() {
 fn g1_who_joins_while_the_controller_changes_is_routable() {
     const EVERY: u32 = 200;
     let bus = Bus::new();
-    let mut controller = candidate(&bus);
-    let mut next = candidate(&bus);
+    let mut controllers = Controllers::start(&bus);
     let options = bus
         .options(label!("parent"))
         .with_controller_affinity(false);
@@ -62,19 +61,13 @@ fn g1_who_joins_while_the_controller_changes_is_routable() {
     joiner.answer_all(&sender, |answered| {
         if answered % EVERY == 0 {
             // Not waited for: what is sent and joined next meets a bus without a controller.
-            controller.signal(rustix::process::Signal::KILL);
-            let fresh = bus.peer("candidate", &[]);
-            controller = std::mem::replace(&mut next, fresh);
+            controllers.kill();
             kills += 1;
+        } else if answered % EVERY == EVERY / 2 {
+            controllers.replace();
         }
     });
     println!("{ROUNDS} joins and {kills} kills in {:?}", start.elapsed());
-}
-
-fn candidate(bus: &Bus) -> Peer {
-    let candidate = bus.peer("candidate", &[]);
-    candidate.expect("joined");
-    candidate
 }
 
 /// A child that joins again and again, and the pipe on which it says so.

@@ -1,5 +1,6 @@
-//! `source NUMBER SINKS COUNT`: sends numbered messages to each sink, at least COUNT and until
-//! its input ends; every so often one to all at once. First it fills the lanes.
+//! `source NUMBER SINKS COUNT REST`: sends numbered messages to each sink, at least COUNT and
+//! until it is told to stop; every so often one to all at once, and every so often it rests for
+//! REST milliseconds. First it fills the lanes.
 
 use super::{Job, hear, say};
 use ipmb::{BytesMessage, EndpointSender, Message, Selector, SendError, label};
@@ -10,10 +11,13 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 /// So often a message goes to all sinks in one call.
 const MULTICAST_EVERY: u64 = 16;
+/// So many messages are sent to each sink between two rests.
+const BURST: u64 = 8;
 
 type Sender = EndpointSender<BytesMessage>;
 
@@ -29,6 +33,7 @@ pub(super) fn run(job: &Job) {
         .collect();
     let mut number = fill(&sender, me, &to);
     let stop = stop_when_told();
+    let rest = Duration::from_millis(job.number(3));
     while number < count || !stop.load(Ordering::Relaxed) {
         if number % MULTICAST_EVERY == 0 {
             send(
@@ -42,6 +47,9 @@ pub(super) fn run(job: &Job) {
             }
         }
         number += 1;
+        if number % BURST == 0 && !rest.is_zero() {
+            thread::sleep(rest);
+        }
     }
     send(
         &sender,

@@ -85,12 +85,13 @@ impl Drop for Handle {
         self.endpoint.inbox.close();
         let mut link = self.endpoint.link();
         link.leaving = true;
-        // Without a controller, leaving may take a moment; nobody is to wait for that.
-        let at_once = link.status == Status::Member;
+        // Without a controller, leaving may take a moment; nobody is to wait for that, unless there
+        // are parked messages for the next controller: they would end with the process.
+        let wait = link.status == Status::Member || !link.parked.entries.is_empty();
         drop(link);
         self.endpoint.wake.ring();
         if let Some(driver) = self.driver.take()
-            && at_once
+            && wait
         {
             // It has no result, and if it panicked there is nobody left to care.
             let _ = driver.join();

@@ -148,16 +148,20 @@ impl Driver {
         if matches!(self.phase, Phase::Ended) {
             return true;
         }
-        if !self.endpoint.link().leaving {
+        let link = self.endpoint.link();
+        if !link.leaving {
             return false;
         }
+        let unsent = link.pipe.as_ref().is_some_and(|pipe| pipe.queued() > 0);
+        drop(link);
         // Without a controller nobody notices that we leave while the process lives on: the next
-        // one would take us for a survivor. So tell it, if it comes soon.
+        // one would take us for a survivor. So tell it, if it comes soon; and what was to be said
+        // to a controller is said, parked messages above all.
         let orphaned = self.membership.is_some() && !matches!(self.phase, Phase::Member);
         let until = *self
             .farewell
             .get_or_insert_with(|| Instant::now() + FAREWELL_TIME);
-        !orphaned || Instant::now() >= until
+        !(orphaned || unsent) || Instant::now() >= until
     }
 
     fn handle(&mut self, event: &Event) {

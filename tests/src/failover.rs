@@ -34,6 +34,11 @@ impl<'a> Controllers<'a> {
         now
     }
 
+    /// Kills the controller, and waits until it is dead.
+    pub fn kill_and_wait(&mut self) {
+        self.controller.kill();
+    }
+
     /// Has another process ready for the next time. Waits until there is a controller again.
     pub fn replace(&mut self) {
         let fresh = candidate(self.bus);

@@ -36,6 +36,14 @@ pub fn probe() -> BytesMessage {
     }
 }
 
+/// A message of that size, which is not part of the numbers either.
+pub fn large(bytes: usize) -> BytesMessage {
+    BytesMessage {
+        format: PROBE,
+        data: (0..bytes).map(|at| (at % 251) as u8).collect(),
+    }
+}
+
 /// What a receiver has seen so far.
 #[derive(Default)]
 pub struct Seen {

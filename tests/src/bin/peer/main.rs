@@ -5,6 +5,7 @@ mod candidate;
 mod echo;
 mod joiner;
 mod listener;
+mod parker;
 mod sink;
 mod source;
 
@@ -36,6 +37,7 @@ fn main() {
         "echo" => echo::run(&job),
         "joiner" => joiner::run(&job),
         "listener" => listener::run(&job),
+        "parker" => parker::run(&job),
         "sink" => sink::run(&job),
         "source" => source::run(&job),
         role => panic!("there is no role {role}"),

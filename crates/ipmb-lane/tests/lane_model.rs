@@ -232,6 +232,34 @@ fn a_grant_that_is_dropped_sends_nothing_and_one_that_is_short_sends_what_is_wri
 }
 
 #[test]
+fn a_grant_for_a_guess_has_all_that_is_free_in_one_piece() {
+    let (mut producer, mut consumer) = lane();
+    let mut out = Vec::new();
+    let largest = producer.max_frame();
+    // Everything up to the end of the ring, where the rest is shorter than a frame.
+    for round in 0u8..100 {
+        let mut grant = producer.reserve_from(10).unwrap();
+        let room = grant.remaining();
+        assert!((10..=largest).contains(&room));
+        let bytes = vec![round; room];
+        grant.write(&bytes).unwrap();
+        assert_eq!(grant.write(b"x"), Err(Overrun));
+        grant.commit();
+        assert_eq!(consumer.pop(&mut out, largest as u64), Ok(Popped::Message));
+        assert_eq!(out, bytes);
+    }
+    // Nothing that has not been read is overwritten.
+    while let Ok(mut grant) = producer.reserve_from(10) {
+        grant.write(&vec![7; grant.remaining()]).unwrap();
+        grant.commit();
+    }
+    while consumer.pop(&mut out, largest as u64) == Ok(Popped::Message) {
+        assert!(out.iter().all(|&byte| byte == 7));
+    }
+    assert!(!consumer.has_news());
+}
+
+#[test]
 fn closing_and_retiring_are_seen() {
     let (mut producer, mut consumer) = lane();
     producer.reserve(0).unwrap().commit();

@@ -83,6 +83,19 @@ impl<M: Memory> Producer<M> {
     /// [`Full`], also when `len` is more than [`max_frame`](Self::max_frame).
     #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Grant<'_, M>, Full> {
+        let mut grant = self.reserve_from(len)?;
+        grant.len = len;
+        Ok(grant)
+    }
+
+    /// Room for one whole message of `len` bytes, or of as many more as are free in one piece there, up to
+    /// [`max_frame`](Self::max_frame): for a message whose length is a guess.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve`](Self::reserve).
+    #[inline]
+    pub fn reserve_from(&mut self, len: usize) -> Result<Grant<'_, M>, Full> {
         if len > self.max_frame() {
             return Err(Full);
         }
@@ -93,13 +106,13 @@ impl<M: Memory> Producer<M> {
                 return Err(Full);
             }
         }
-        let start = self
-            .tail
-            .wrapping_add(self.padding(frame_size(MESSAGE_PREFIX, len)));
+        let padding = self.padding(frame_size(MESSAGE_PREFIX, len));
+        let start = self.tail.wrapping_add(padding);
+        let room = (self.free() - padding).min(self.ring.to_end(start)) as usize;
         Ok(Grant {
             start,
             place: self.ring.place(start) + MESSAGE_PREFIX,
-            len,
+            len: (room - MESSAGE_PREFIX).min(self.max_frame()),
             written: 0,
             producer: self,
         })

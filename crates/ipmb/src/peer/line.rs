@@ -68,7 +68,7 @@ impl Line {
             contended: false,
             attachments: 0,
             known: HashMap::new(),
-            guess: 64,
+            guess: 0,
         }
     }
 
@@ -118,10 +118,11 @@ impl Line {
             self.open(room).ok()?;
         }
         let lane = self.lanes.last_mut()?;
-        if lane.is_closed() {
+        // What takes several frames is encoded before it is cut.
+        if lane.is_closed() || guess > lane.max_frame() {
             return None;
         }
-        let mut grant = lane.reserve(guess.min(lane.max_frame())).ok()?;
+        let mut grant = lane.reserve_from(guess).ok()?;
         grant
             .write(&MessageHeader::encode_fixed(payload.uuid()))
             .ok()?;
@@ -136,7 +137,7 @@ impl Line {
         if (grant.written() - PLAIN_HEADER_LEN) as u64 > limit {
             return None;
         }
-        let guess = grant.written().next_power_of_two().max(64);
+        let guess = grant.written();
         grant.commit();
         self.guess = guess;
         self.published();
@@ -157,6 +158,8 @@ impl Line {
         if outbound.has_attachments() && !self.confirmed {
             return Attempt::Full;
         }
+        // The short way may have been too short for it; it fits the next one like it.
+        self.guess = progress.body(outbound).len();
         self.lanes.tidy();
         let result = self.advance(outbound, progress, room);
         match result {

@@ -18,7 +18,7 @@ use std::{
 };
 
 const LENGTH: usize = 8;
-const PIECE: usize = CAPACITY / 4;
+const PIECE: usize = 64 << 10;
 /// How long a reader that sleeps looks before it does.
 const SPIN: Duration = Duration::from_micros(20);
 

@@ -11,8 +11,9 @@ use std::{
     sync::atomic::{AtomicU32, AtomicU64},
 };
 
-/// Bytes of a ring: it stays in the second-level cache.
-pub(super) const CAPACITY: usize = 256 << 10;
+/// Bytes of a ring. Larger than a second-level cache, so that a writer seldom has to fetch a line
+/// back from the cache of the reader: several times as fast as 256 KiB, from 1 KiB messages on.
+pub(super) const CAPACITY: usize = 8 << 20;
 const PAGE: usize = 4 << 10;
 
 /// What the two sides say to each other, each on cache lines of its own.

@@ -23,7 +23,7 @@ pub use fork::{ForkGuard, fork_generation};
 pub use map::{Access, MapError, is_immutable, map_memory};
 pub use memory::{Mapping, Purpose, create_memory, page_size, publish_bytes};
 pub use poller::{Event, Interest, Poller, wait_readable, wait_writable};
-pub use process::{ProcessWatch, boot_time_ns, random};
+pub use process::{ProcessWatch, boot_time_ns, has_one_processor, random};
 pub use rendezvous::{ConnectError, Rendezvous, Watch};
 pub use seat::{Listener, Seat};
 

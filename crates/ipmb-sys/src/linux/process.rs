@@ -64,3 +64,11 @@ pub fn boot_time_ns() -> u64 {
         .saturating_mul(1_000_000_000)
         .saturating_add(nanoseconds)
 }
+
+/// Whether the machine has but one processor in use. That a process is kept on one of several
+/// does not count: others run beside it.
+pub fn has_one_processor() -> bool {
+    // A list of ranges, such as "0-3,8".
+    std::fs::read_to_string("/sys/devices/system/cpu/online")
+        .is_ok_and(|list| !list.contains(['-', ',']))
+}

@@ -15,7 +15,7 @@ pub(super) struct Spin {
 impl Spin {
     pub(super) fn new(limit: Duration) -> Self {
         // With one processor, whoever spins keeps the others from making news.
-        let alone = std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() == 1);
+        let alone = ipmb_sys::has_one_processor();
         Self {
             limit: if alone { Duration::ZERO } else { limit },
             credit: 0,

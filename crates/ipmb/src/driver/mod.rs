@@ -137,7 +137,7 @@ impl Driver {
             self.run_host();
         }
         if let Some(host) = self.host.take() {
-            host.leave();
+            host.hand_over(&mut self);
         }
         self.rendezvous.resign();
         self.endpoint.link().pipe = None;

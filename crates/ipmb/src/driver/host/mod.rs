@@ -43,6 +43,8 @@ pub(super) struct Host {
     _seat: Seat,
     connections: HashMap<u64, Connection>,
     accepted: u64,
+    /// The connection of the controller's own endpoint; 0 before there is one.
+    own: u64,
     store: Store,
     log: LogWriter<Shared>,
     /// At this length the log is written anew.
@@ -94,6 +96,7 @@ impl Host {
             _seat: seat,
             connections: HashMap::new(),
             accepted: 0,
+            own: 0,
             store: Store::default(),
             log,
             long_log: LONG_LOG,
@@ -120,9 +123,9 @@ impl Host {
         channel: Channel,
     ) -> io::Result<()> {
         let credentials = Credentials::current();
-        let number = self.add(driver, channel, credentials)?;
+        self.own = self.add(driver, channel, credentials)?;
         let input = Input::LocalMember {
-            conn: ConnId(number),
+            conn: ConnId(self.own),
             pid: credentials.pid,
             uid: credentials.uid,
         };
@@ -198,6 +201,19 @@ impl Host {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// Serves no more, because the controller's own endpoint leaves. The next controller inherits
+    /// the directory, so nobody who has left may be in it: it would wait for them.
+    pub(super) fn hand_over(mut self, driver: &mut Driver) {
+        let numbers: Vec<u64> = self.connections.keys().copied().collect();
+        for number in numbers {
+            self.read(driver, number);
+        }
+        let conn = ConnId(self.own);
+        self.remove(driver, self.own);
+        self.input(driver, Input::Closed { conn }, &mut Vec::new());
+        self.leave();
     }
 
     /// Serves no more. Whoever is on the bus finds another controller.

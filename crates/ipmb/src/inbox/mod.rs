@@ -16,7 +16,7 @@ use rx::{Next, Rx};
 use std::{
     io,
     os::fd::BorrowedFd,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError},
     time::{Duration, Instant},
 };
 
@@ -91,10 +91,25 @@ impl Inbox {
         (&self.doorbell, &self.page, &self.ready)
     }
 
-    /// Called by the driver.
+    /// Called by the driver. If nobody is receiving it does what a receiver would, so that the
+    /// doorbell is not rung for those who come and go without a word, and so that they do not
+    /// pile up where nobody ever receives.
     pub(crate) fn arrive(&self, arrival: Arrival) {
         self.arrivals().push(arrival);
-        self.doorbell.ring();
+        let Some(mut state) = self.try_lock() else {
+            return self.doorbell.ring();
+        };
+        if state.closed {
+            return self.arrivals().clear();
+        }
+        let Some(rx) = state.rx.as_deref_mut() else {
+            return self.doorbell.ring();
+        };
+        self.hand_over_arrivals(rx);
+        rx.scan();
+        if rx.has_news() || rx.is_lost() {
+            self.doorbell.ring();
+        }
     }
 
     /// The next message; `None` if there is none (by `deadline`, or at once).
@@ -274,6 +289,15 @@ impl Inbox {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, unless another thread is just using it.
+    fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     fn arrivals(&self) -> MutexGuard<'_, Vec<Arrival>> {

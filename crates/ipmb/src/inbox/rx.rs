@@ -203,6 +203,11 @@ impl Rx {
         !self.parked.is_empty() || self.sources.iter().flatten().any(Source::has_news)
     }
 
+    /// Whether the endpoint has lost the bus for good.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     /// Looks for news for a while, if that has paid off before.
     pub(super) fn spin(&mut self) -> bool {
         let budget = self.spin.budget();

@@ -32,6 +32,8 @@ pub(crate) struct Line {
     reach: Reach,
     limits: ReceiveLimits,
     lanes: Lanes,
+    /// Our number at the receiver, the same for all lanes. A lane that is new to it has none yet.
+    slot: Option<u32>,
     /// The sleep for which we have rung already.
     rung: u64,
     /// The receiver has its end of the channel, so that objects will not be lost.
@@ -62,6 +64,7 @@ impl Line {
             reach,
             limits,
             lanes: Lanes::default(),
+            slot: None,
             rung: 0,
             confirmed,
             busy: false,
@@ -88,6 +91,7 @@ impl Line {
     /// Goes on over a new channel, with what is in the lanes.
     pub(crate) fn reconnect(&mut self, reach: Reach, room: &Doorbell) -> bool {
         self.reach = reach;
+        self.slot = None;
         self.rung = 0;
         let offered = self.lanes.offer_again(&self.reach.channel, room).is_ok();
         self.ring_if_asleep();
@@ -390,7 +394,10 @@ impl Line {
     /// Tells the receiver that there is news in the lane.
     fn published(&mut self) {
         publish_fence();
-        if let Some(slot) = self.lanes.last().and_then(Producer::slot) {
+        if self.slot.is_none() {
+            self.slot = self.lanes.last().and_then(Producer::slot);
+        }
+        if let Some(slot) = self.slot {
             self.reach.ready.set(slot);
         }
         self.ring_if_asleep();

@@ -29,3 +29,22 @@ pub fn eventually<V: PartialEq + Debug>(what: &str, expected: V, mut value: impl
         thread::sleep(Duration::from_millis(2));
     }
 }
+
+/// What a thread does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It waits for something.
+    Sleeping,
+    /// Anything else.
+    Busy,
+}
+
+/// What a thread of this process does.
+pub fn thread_state(thread: u32) -> State {
+    let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).expect("it lives");
+    // The name in front of it, in brackets, may have spaces.
+    match stat.rsplit(") ").next() {
+        Some(rest) if rest.starts_with('S') => State::Sleeping,
+        _ => State::Busy,
+    }
+}

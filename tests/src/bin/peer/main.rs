@@ -6,8 +6,10 @@ mod echo;
 mod joiner;
 mod listener;
 mod parker;
+mod poller;
 mod sink;
 mod source;
+mod speaker;
 
 use std::{
     io::{self, BufRead, Write},
@@ -38,8 +40,10 @@ fn main() {
         "joiner" => joiner::run(&job),
         "listener" => listener::run(&job),
         "parker" => parker::run(&job),
+        "poller" => poller::run(&job),
         "sink" => sink::run(&job),
         "source" => source::run(&job),
+        "speaker" => speaker::run(&job),
         role => panic!("there is no role {role}"),
     }
 }

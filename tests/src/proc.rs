@@ -2,6 +2,7 @@
 
 use crate::DEADLINE;
 use std::{
+    collections::BTreeMap,
     fmt::Debug,
     fs, thread,
     time::{Duration, Instant},
@@ -47,4 +48,39 @@ pub fn thread_state(thread: u32) -> State {
         Some(rest) if rest.starts_with('S') => State::Sleeping,
         _ => State::Busy,
     }
+}
+
+/// What a thread has done so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activity {
+    /// What it is called.
+    pub name: String,
+    /// How often it was switched to or away from, by its own will or not.
+    pub switches: u64,
+    /// How long it has run, in nanoseconds.
+    pub runtime: u64,
+}
+
+/// What each thread of a process has done so far.
+pub fn activity(pid: u32) -> BTreeMap<u32, Activity> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+    let of = |task: fs::DirEntry| {
+        let read = |file| fs::read_to_string(task.path().join(file)).ok();
+        let status = read("status")?;
+        let value = |key| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key));
+            line.map(str::trim).expect("the kernel says so")
+        };
+        let number = |key| value(key).parse::<u64>().expect("a number");
+        let schedule = read("schedstat")?;
+        let runtime = schedule.split(' ').next().map(str::parse);
+        let activity = Activity {
+            name: value("Name:").to_owned(),
+            switches: number("voluntary_ctxt_switches:") + number("nonvoluntary_ctxt_switches:"),
+            runtime: runtime.expect("three numbers").expect("a number"),
+        };
+        Some((task.file_name().to_str()?.parse().ok()?, activity))
+    };
+    // A thread may end while it is looked at.
+    tasks.flatten().filter_map(of).collect()
 }

@@ -3,6 +3,7 @@
 mod attachments;
 mod candidate;
 mod echo;
+mod idler;
 mod joiner;
 mod listener;
 mod parker;
@@ -37,6 +38,7 @@ fn main() {
         "attachments" => attachments::run(&job),
         "candidate" => candidate::run(&job),
         "echo" => echo::run(&job),
+        "idler" => idler::run(&job),
         "joiner" => joiner::run(&job),
         "listener" => listener::run(&job),
         "parker" => parker::run(&job),

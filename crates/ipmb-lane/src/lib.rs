@@ -36,6 +36,7 @@
 //! With `--cfg loom` the atomics are loom's, a byte of shared memory is a byte of a loom atomic, and the layouts
 //! are smaller, so that all interleavings can be tried. Only [`HeapMemory`] works then.
 
+mod bulk;
 mod cells;
 mod lane;
 mod log;
@@ -46,6 +47,7 @@ mod sleep;
 mod sync;
 mod word;
 
+pub use bulk::append;
 pub use cells::Cells;
 pub use lane::consumer::{Consumer, Popped};
 pub use lane::producer::{Full, Grant, Overrun, Producer};

@@ -1,3 +1,5 @@
+#[cfg(not(loom))]
+use crate::bulk;
 use crate::memory::{LaneError, Memory};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -68,11 +70,7 @@ impl<M: Memory> Region<M> {
     pub(crate) fn copy_in(&self, offset: usize, bytes: &[u8]) {
         assert!(self.holds(offset, bytes.len()));
         // SAFETY: in bounds, by the line above; `bytes` is private, so that the two do not overlap.
-        unsafe {
-            self.start
-                .add(offset)
-                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
-        }
+        unsafe { bulk::copy(bytes.as_ptr(), self.start.add(offset), bytes.len()) }
     }
 
     /// Appends `len` bytes from `offset` to `out`.
@@ -83,7 +81,7 @@ impl<M: Memory> Region<M> {
         // SAFETY: in bounds, by the lines above, on both sides; a vector's own memory overlaps with nothing.
         unsafe {
             let end = out.as_mut_ptr().add(out.len());
-            end.copy_from_nonoverlapping(self.start.add(offset), len);
+            bulk::copy(self.start.add(offset), end, len);
             out.set_len(out.len() + len);
         }
     }

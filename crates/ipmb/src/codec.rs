@@ -5,7 +5,7 @@ use crate::{
     errors::{DecodeError, EncodeError},
     memory::Shared,
 };
-use ipmb_lane::Grant;
+use ipmb_lane::{Grant, append};
 use serde::{Deserialize, Serialize};
 
 /// Encodes a payload.
@@ -109,7 +109,7 @@ impl<'a> Sink<'a> {
                 .write(bytes)
                 .map_err(|_| postcard::Error::SerializeBufferFull),
             Target::Buffer(buffer) => {
-                buffer.extend_from_slice(bytes);
+                append(buffer, bytes);
                 Ok(())
             }
         }

@@ -150,7 +150,9 @@ mod bytes {
         }
 
         fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-            Ok(bytes.to_vec())
+            let mut data = Vec::new();
+            ipmb_lane::append(&mut data, bytes);
+            Ok(data)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The receiving side: what an endpoint receives through.
 
 mod attachments;
+mod queue;
 mod rx;
 mod source;
 mod spin;

@@ -3,6 +3,7 @@
 use super::{
     Arrival, Limits, PairId,
     attachments::{Delivery, Incoming},
+    queue::Queue,
     source::{Pull, PullError, Source},
     spin::Spin,
 };
@@ -386,38 +387,6 @@ impl Rx {
             self.statistics.dropped += source.dropped();
             self.by_id.retain(|_, at| *at != index);
             source.close();
-        }
-    }
-}
-
-/// Sources with news, each at most once. One that is removed meanwhile is found to be empty.
-#[derive(Default)]
-struct Queue {
-    order: VecDeque<usize>,
-    queued: Vec<bool>,
-}
-
-impl Queue {
-    fn is_empty(&self) -> bool {
-        self.order.is_empty()
-    }
-
-    fn front(&self) -> Option<usize> {
-        self.order.front().copied()
-    }
-
-    fn push(&mut self, index: usize) {
-        if self.queued.len() <= index {
-            self.queued.resize(index + 1, false);
-        }
-        if !std::mem::replace(&mut self.queued[index], true) {
-            self.order.push_back(index);
-        }
-    }
-
-    fn pop(&mut self) {
-        if let Some(index) = self.order.pop_front() {
-            self.queued[index] = false;
         }
     }
 }

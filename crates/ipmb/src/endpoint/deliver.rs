@@ -211,7 +211,12 @@ impl Endpoint {
         }
         match &mut *contact {
             Contact::Line(line) => {
-                let attempt = line.attempt(outbound, progress, self.room.doorbell());
+                let attempt = match line.attempt(outbound, progress, self.room.doorbell()) {
+                    // The receiver's end of the channel was lost with a controller before the
+                    // receiver had it. The driver asks for another channel when it sees that.
+                    Attempt::Gone if !line.is_confirmed() => Attempt::Full,
+                    attempt => attempt,
+                };
                 if !matches!(attempt, Attempt::Full) && line.finish(progress) {
                     self.room.announce();
                 }
@@ -259,5 +264,51 @@ fn failure<T>(message: Message<T>, reason: SendError, delivered: usize) -> TrySe
         message,
         reason,
         delivered,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Options,
+        endpoint::reach,
+        label,
+        peer::{Line, Reach},
+    };
+    use ipmb_core::EndpointId;
+    use ipmb_sys::Channel;
+    use std::os::fd::AsFd;
+
+    /// A new way to a receiver (the endpoint itself), and the receiver's end of the channel.
+    fn channel(endpoint: &Endpoint) -> (Reach, Channel) {
+        let (ours, theirs) = Channel::pair().unwrap();
+        let (doorbell, page, ready) = endpoint.inbox.objects();
+        let doorbell = doorbell.try_clone().unwrap();
+        let reach = reach(Arc::new(ours), doorbell, page.as_fd(), ready.as_fd()).unwrap();
+        (reach, theirs)
+    }
+
+    #[test]
+    fn a_receiver_whose_end_was_lost_with_a_controller_is_not_gone() {
+        let endpoint = Endpoint::new(Options::new("test", label!(), "")).unwrap();
+        let peer = Arc::new(Peer::new(EndpointId(1), endpoint.limits()));
+        let (reach, theirs) = channel(&endpoint);
+        drop(theirs);
+        let line = Line::new(reach, peer.limits, false);
+        *peer.contact() = Contact::Line(Box::new(line));
+
+        let message = Message::new(Selector::unicast("peer"), 7u8);
+        let outbound = Outbound::encode(&message).unwrap();
+        let mut progress = Progress::default();
+        let attempt = endpoint.attempt(&peer, &outbound, &mut progress);
+        assert!(matches!(attempt, Attempt::Full));
+
+        let (reach, _theirs) = channel(&endpoint);
+        if let Contact::Line(line) = &mut *peer.contact() {
+            assert!(line.reconnect(reach, endpoint.room.doorbell()));
+        }
+        let attempt = endpoint.attempt(&peer, &outbound, &mut progress);
+        assert!(matches!(attempt, Attempt::Sent));
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     inbox::{Arrival, Delivery},
     memory::Shared,
 };
-use ipmb_core::{Body, EndpointId, ParkId, Survivor, ToController, ToMember};
+use ipmb_core::{Body, EndpointId, ParkId, Quotas, Survivor, ToController, ToMember};
 use ipmb_lane::{LogReader, Memory, Word};
 use ipmb_sys::{
     Access, ChannelRecvError, Event, Interest, Mapping, OwnedObject, is_immutable, map_memory,
@@ -55,11 +55,13 @@ impl Driver {
     pub(super) fn register(&mut self) {
         match self.registration() {
             Ok((message, objects)) => {
+                let message = message.encode();
+                if message.len() > Quotas::default().message_bytes {
+                    // A controller would cut us off without a word, again and again.
+                    return self.end(Fate::Refused("the label is too long".into()));
+                }
                 let mut link = self.endpoint.link();
-                let sent = link
-                    .pipe
-                    .as_mut()
-                    .map(|pipe| pipe.send(&message.encode(), objects));
+                let sent = link.pipe.as_mut().map(|pipe| pipe.send(&message, objects));
                 drop(link);
                 match sent {
                     Some(Ok(true)) => {}

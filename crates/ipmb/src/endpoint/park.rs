@@ -11,7 +11,7 @@ use crate::{
     peer::{Outbound, Peer, Progress},
     region::Flight,
 };
-use ipmb_core::{Body, MAX_INLINE_BODY, ParkId, Selector, ToController};
+use ipmb_core::{Body, MAX_INLINE_BODY, ParkId, Quotas, Selector, ToController};
 use ipmb_sys::{OwnedObject, boot_time_ns, publish_bytes};
 use std::{collections::BTreeMap, io, os::fd::AsFd, sync::Arc, time::Duration};
 
@@ -104,13 +104,20 @@ impl Endpoint {
             sequence,
         });
         let message = prepare(selector, outbound).map_err(SendError::Attachment)?;
-        let (request, objects) = message.request(sequence).map_err(SendError::Resources)?;
+        let asked = message.request(sequence).map_err(SendError::Resources);
+        let (request, objects) = match asked.and_then(encode_request) {
+            Ok(asked) => asked,
+            Err(error) => {
+                message.flights.into_iter().for_each(Flight::recall);
+                return Err(error);
+            }
+        };
         link.parked.next += 1;
         link.parked.entries.insert(sequence, message);
         self.routing().parking += 1;
         if link.status == Status::Member
             && let Some(pipe) = link.pipe.as_mut()
-            && !matches!(pipe.send(&request.encode(), objects), Ok(true))
+            && !matches!(pipe.send(&request, objects), Ok(true))
         {
             self.wake.ring();
         }
@@ -204,6 +211,20 @@ fn wait<'a>(
             waited.unwrap_or_else(PoisonError::into_inner).0
         }
     }
+}
+
+/// A request that is more than a controller reads would cost us the connection, again and again.
+fn encode_request(
+    (request, objects): (ToController, Vec<OwnedObject>),
+) -> Result<(Vec<u8>, Vec<OwnedObject>), SendError> {
+    let (request, quotas) = (request.encode(), Quotas::default());
+    if request.len() > quotas.message_bytes || objects.len() > quotas.message_objects {
+        return Err(SendError::ParkRefused(format!(
+            "its selector has more than {} bytes, or it has more than {} objects and regions",
+            quotas.message_bytes, quotas.parked_objects_per_endpoint,
+        )));
+    }
+    Ok((request, objects))
 }
 
 /// Makes a copy that outlives the call of `send`: holds of its regions, duplicates of its objects.

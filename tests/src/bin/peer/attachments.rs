@@ -5,6 +5,7 @@
 //! * `lie TO OBJECTS REGIONS`: as `send`, but what the receiver takes for text is none;
 //! * `stray TO OBJECTS REGIONS`: as `send`, of a type that the receiver does not know;
 //! * `recv`: looks at the next message and drops it, or says why there is none;
+//! * `try_recv`: the same, but does not wait;
 //! * `deafen`: drops the receiver.
 //!
 //! Object number *n* is a memory file that contains *n*, region number *n* begins with *n*.
@@ -72,7 +73,8 @@ pub(super) fn run(job: &Job) {
                 [number(2), number(3)],
                 [0, 5000],
             ),
-            "recv" => receive(receiver.as_ref().expect("is not deaf")),
+            "recv" => receive(receiver.as_ref().expect("is not deaf"), DEADLINE),
+            "try_recv" => receive(receiver.as_ref().expect("is not deaf"), Duration::ZERO),
             "deafen" => {
                 receiver = None;
                 say("deaf");
@@ -104,8 +106,8 @@ fn send(
     }
 }
 
-fn receive(receiver: &EndpointReceiver<Text>) {
-    let message = match receiver.recv(Some(DEADLINE / 8)) {
+fn receive(receiver: &EndpointReceiver<Text>, patience: Duration) {
+    let message = match receiver.recv(Some(patience)) {
         Ok(message) => message,
         Err(RecvError::Timeout) => return say("nothing"),
         Err(RecvError::Decode(_)) => return say("no text"),

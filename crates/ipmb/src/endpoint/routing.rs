@@ -181,8 +181,10 @@ impl Routing {
         self.forget_routes();
         let directory = &self.directory;
         self.gone.retain(|id| directory.get(*id).is_some());
+        // Who receives no more is as good as gone, for those who send.
+        let receives = |id| directory.get(id).is_some_and(|member| member.receiving);
         let left: Vec<EndpointId> = (self.peers.keys().copied())
-            .filter(|id| directory.get(*id).is_none())
+            .filter(|id| !receives(*id))
             .collect();
         left.iter().filter_map(|id| self.peers.remove(id)).collect()
     }

@@ -132,8 +132,13 @@ pub(super) fn assemble(
         .regions
         .iter()
         .map(|reference| {
-            if reference.with_object {
-                let found = match objects.pop_front() {
+            let object = match reference.with_object {
+                true => objects.pop_front(),
+                false => None,
+            };
+            // A sender may have to show a region again that we know.
+            if reference.with_object && !known.contains_key(&reference.id) {
+                let found = match object {
                     Some(object) => {
                         Block::open(object.into(), Some((reference.id, reference.size)))
                     }

@@ -1,10 +1,13 @@
 //! The lanes to one receiver: the one in use, and those that are being drained.
 
 use super::pair::PairPacket;
-use crate::{memory::Shared, region::Flight};
+use crate::{
+    memory::Shared,
+    region::{Block, Flight},
+};
 use ipmb_lane::{Producer, memory_len};
 use ipmb_sys::{Channel, ChannelSendError, Doorbell, OwnedObject, Purpose, create_memory};
-use std::{collections::VecDeque, io, os::fd::AsFd};
+use std::{collections::VecDeque, io, os::fd::AsFd, sync::Arc};
 
 /// Small at first: most pairs exchange little.
 pub(super) const FIRST_CAPACITY: usize = 64 << 10;
@@ -113,20 +116,19 @@ impl Lanes {
         }
     }
 
-    /// Forgets what the receiver has taken over.
-    pub(crate) fn tidy(&mut self) {
+    /// Forgets what the receiver has taken over, and tells which regions it knows now.
+    pub(crate) fn tidy(&mut self, mut known: impl FnMut(&Arc<Block>)) {
         for lane in &mut self.lanes {
             if lane.object.is_some() && lane.producer.slot().is_some() {
                 lane.object = None;
             }
             if !lane.flights.is_empty() {
                 let consumed = lane.producer.consumed();
-                while lane
-                    .flights
-                    .front()
-                    .is_some_and(|(end, _)| *end <= consumed)
+                while let Some((end, _)) = lane.flights.front()
+                    && *end <= consumed
                 {
-                    lane.flights.pop_front();
+                    let (_, flights) = lane.flights.pop_front().unwrap_or_default();
+                    flights.iter().for_each(|flight| known(flight.block()));
                 }
             }
         }

@@ -115,7 +115,7 @@ impl Line {
             return None;
         }
         if self.lanes.untidy() {
-            self.lanes.tidy();
+            self.tidy();
         }
         let (guess, limit) = (self.guess, self.limits.message.min(limit));
         if self.lanes.last().is_none() {
@@ -164,7 +164,7 @@ impl Line {
         }
         // The short way may have been too short for it; it fits the next one like it.
         self.guess = progress.body(outbound).len();
-        self.lanes.tidy();
+        self.tidy();
         let result = self.advance(outbound, progress, room);
         match result {
             Attempt::Full => {
@@ -192,6 +192,12 @@ impl Line {
     pub(crate) fn finish(&mut self, progress: &mut Progress) -> bool {
         if let Some(lane) = self.lanes.last() {
             lane.cancel_want_room();
+        }
+        // What still has its flights was not sent: the receiver will not see its regions.
+        for &region in &progress.region_objects {
+            if let Some(flight) = progress.flights.get(region) {
+                self.known.remove(&flight.block().id());
+            }
         }
         if !std::mem::take(&mut progress.owns_line) {
             return false;
@@ -239,6 +245,17 @@ impl Line {
         self.lanes
             .note_flights(std::mem::take(&mut progress.flights));
         Attempt::Sent
+    }
+
+    /// Forgets what the receiver has taken over.
+    fn tidy(&mut self) {
+        let drops_oldest = self.drops_oldest();
+        let known = &mut self.known;
+        self.lanes.tidy(|block| {
+            if drops_oldest {
+                known.insert(block.id(), Arc::downgrade(block));
+            }
+        });
     }
 
     fn prepare(
@@ -303,9 +320,12 @@ impl Line {
                 }
             }
         }
-        for &region in &progress.region_objects {
-            let block = progress.flights[region].block();
-            self.known.insert(block.id(), Arc::downgrade(block));
+        // The first message with a region may yet be dropped: see `tidy`.
+        if !self.drops_oldest() {
+            for &region in &progress.region_objects {
+                let block = progress.flights[region].block();
+                self.known.insert(block.id(), Arc::downgrade(block));
+            }
         }
         if self.known.len() > KNOWN_REGIONS {
             self.known.retain(|_, block| block.strong_count() > 0);
@@ -371,6 +391,10 @@ impl Line {
         budget.clamp(64 << 10, 1 << 40).next_power_of_two()
     }
 
+    fn drops_oldest(&self) -> bool {
+        self.limits.overflow == Overflow::DropOldest
+    }
+
     /// Makes the first lane.
     pub(crate) fn open(&mut self, room: &Doorbell) -> io::Result<()> {
         match self.current_lane(room) {
@@ -381,7 +405,7 @@ impl Line {
     }
 
     fn current_lane(&mut self, room: &Doorbell) -> Result<&mut Producer<Shared>, NoLane> {
-        let drops_oldest = self.limits.overflow == Overflow::DropOldest;
+        let drops_oldest = self.drops_oldest();
         let first = if drops_oldest {
             self.budget()
         } else {

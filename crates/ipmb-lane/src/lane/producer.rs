@@ -166,6 +166,23 @@ impl<M: Memory> Producer<M> {
         self.capacity() as u64 - self.used(self.ring.load(HEAD)) >= self.needed(len)
     }
 
+    /// Whether there is room now for all of a message of `len` bytes, in as many fragments as it takes. One that is
+    /// longer than the ring can only stream: for that, whether there is room for its beginning.
+    pub fn room_for_all(&self, len: usize) -> bool {
+        let max_frame = self.max_frame();
+        // The end of the ring cuts a fragment in two, or has padding in front of it.
+        let fragments = len / max_frame + 2;
+        let padding = frame_size(FRAGMENT_PREFIX, max_frame / 4);
+        let all = (fragments as u64)
+            .saturating_mul(frame_size(FRAGMENT_PREFIX, 0) + 8)
+            .saturating_add(len as u64)
+            .saturating_add(padding);
+        if len <= max_frame || all > self.ring.capacity {
+            return self.room_for(len);
+        }
+        self.ring.capacity - self.used(self.ring.load(HEAD)) >= all
+    }
+
     /// The slot that the consumer gave at [`Consumer::attach`](crate::Consumer::attach); none until then.
     pub fn slot(&self) -> Option<u32> {
         if let Some(&slot) = self.slot.get() {

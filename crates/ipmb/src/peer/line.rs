@@ -236,6 +236,14 @@ impl Line {
         }
         match self.send_objects(outbound, progress) {
             Attempt::Sent => {}
+            // What has been sent of them is thrown away with the objects of the next message. To
+            // drop older messages would not help: their objects stay in the channel.
+            Attempt::Full if self.limits.overflow != Overflow::Block => {
+                if let Some(lane) = self.lanes.last_mut() {
+                    lane.count_dropped();
+                }
+                return Attempt::Sent;
+            }
             other => return other,
         }
         match self.send_bytes(outbound, progress, room) {
@@ -360,7 +368,12 @@ impl Line {
         loop {
             let lane = self.current_lane(room)?;
             let (max_frame, capacity) = (lane.max_frame(), lane.capacity());
-            if lane.room_for(len.min(max_frame)) && (len <= max_frame || capacity >= budget) {
+            // Nobody is to wait in the middle of a message whose receiver wants nobody to wait.
+            let has_room = match overflow {
+                Overflow::Block => lane.room_for(len),
+                _ => lane.room_for_all(len),
+            };
+            if has_room && (len <= max_frame || capacity >= budget) {
                 return Ok(true);
             }
             if capacity < budget && overflow != Overflow::DropOldest {
@@ -369,9 +382,13 @@ impl Line {
                     .checked_next_power_of_two()
                     .unwrap_or(budget)
                     .min(budget);
-                self.lanes.add(capacity, false, &self.reach.channel, room)?;
-                continue;
+                match self.lanes.add(capacity, false, &self.reach.channel, room) {
+                    Ok(()) => continue,
+                    Err(NoLane::Full) if overflow != Overflow::Block => {}
+                    Err(no_lane) => return Err(no_lane.into()),
+                }
             }
+            let lane = self.current_lane(room)?;
             match overflow {
                 Overflow::Block => return Err(Attempt::Full),
                 Overflow::DropNewest => {

@@ -3,6 +3,7 @@
 mod attachments;
 mod candidate;
 mod echo;
+mod filler;
 mod idler;
 mod joiner;
 mod listener;
@@ -38,6 +39,7 @@ fn main() {
         "attachments" => attachments::run(&job),
         "candidate" => candidate::run(&job),
         "echo" => echo::run(&job),
+        "filler" => filler::run(&job),
         "idler" => idler::run(&job),
         "joiner" => joiner::run(&job),
         "listener" => listener::run(&job),

@@ -56,7 +56,7 @@ impl Driver {
 
     pub(super) fn no_such_peer(&mut self, id: EndpointId) {
         self.endpoint.link().wanted.remove(&id);
-        let peer = self.endpoint.routing().peer(id);
+        let peer = self.endpoint.routing().known(id);
         if let Some(peer) = peer {
             self.endpoint.lose(&peer);
         }
@@ -153,7 +153,7 @@ impl Driver {
         let Some(pair) = self.pairs.pairs.get(&number) else {
             return;
         };
-        let peer = self.endpoint.routing().peer(pair.peer);
+        let peer = self.endpoint.routing().known(pair.peer);
         if let Some(peer) = peer
             && let Contact::Line(line) = &mut *peer.contact()
             && Arc::ptr_eq(line.channel(), &pair.channel)
@@ -170,7 +170,7 @@ impl Driver {
         let _ = self.poller.remove(pair.channel.as_fd());
         self.endpoint.inbox.arrive(Arrival::ChannelNews(number));
         self.endpoint.inbox.arrive(Arrival::SenderGone(number));
-        let peer = self.endpoint.routing().peer(pair.peer);
+        let peer = self.endpoint.routing().known(pair.peer);
         let Some(peer) = peer else {
             return;
         };

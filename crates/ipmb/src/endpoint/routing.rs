@@ -126,10 +126,17 @@ impl Routing {
         ))
     }
 
+    /// A peer that we have met, even if the directory does not show it at the moment.
+    pub(crate) fn known(&self, id: EndpointId) -> Option<Arc<Peer>> {
+        self.peers.get(&id).cloned()
+    }
+
     /// Does not choose this one any more.
     pub(crate) fn avoid(&mut self, id: EndpointId) {
         if self.directory.get(id).is_some() {
             self.gone.insert(id);
+        } else {
+            self.peers.remove(&id);
         }
         self.forget_routes();
     }
@@ -181,10 +188,15 @@ impl Routing {
         self.forget_routes();
         let directory = &self.directory;
         self.gone.retain(|id| directory.get(*id).is_some());
-        // Who receives no more is as good as gone, for those who send.
-        let receives = |id| directory.get(id).is_some_and(|member| member.receiving);
-        let left: Vec<EndpointId> = (self.peers.keys().copied())
-            .filter(|id| !receives(*id))
+        // A controller that did not know us may not know all the others yet, either: who still
+        // has its end of the channel has not left.
+        let left: Vec<EndpointId> = (self.peers.iter())
+            .filter(|(id, peer)| match directory.get(**id) {
+                // Who receives no more is as good as gone, for those who send.
+                Some(member) => !member.receiving,
+                None => !peer.is_connected(),
+            })
+            .map(|(id, _)| *id)
             .collect();
         left.iter().filter_map(|id| self.peers.remove(id)).collect()
     }

@@ -68,6 +68,14 @@ impl Peer {
         }
     }
 
+    /// Whether we were introduced, and the peer still has its end of the channel.
+    pub(crate) fn is_connected(&self) -> bool {
+        match &*self.contact() {
+            Contact::Line(line) => !line.channel().is_disconnected(),
+            Contact::None | Contact::Asked(_) | Contact::Gone => false,
+        }
+    }
+
     /// The peer receives no more: takes back what it never read.
     pub(crate) fn lose(&self) {
         let contact = std::mem::replace(&mut *self.contact(), Contact::Gone);

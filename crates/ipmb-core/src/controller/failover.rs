@@ -61,6 +61,10 @@ impl Controller {
         let (survivors, fresh): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held)
             .into_iter()
             .partition(|conn| self.is_survivor(*conn));
+        // All of them before the first is in, who would take those that it does not see for gone.
+        for conn in &survivors {
+            self.announce(*conn, now, out);
+        }
         for conn in survivors.into_iter().chain(fresh) {
             self.let_in(conn, now, out);
         }

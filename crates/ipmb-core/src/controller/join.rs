@@ -71,15 +71,7 @@ impl Controller {
             return self.refuse(conn, reason, out);
         }
         let id = registration.id;
-        let member = Member {
-            id,
-            order: self.order(&registration, now),
-            pid,
-            uid,
-            label: registration.label,
-            receiving: registration.receiving,
-            limits: registration.limits,
-        };
+        let member = self.member(&registration, (pid, uid), now);
         self.expect_no_longer(id, out);
         // What was kept for it goes out before anybody can see it, and so before whatever anybody
         // sends it; it is visible before it hears that it is.
@@ -105,6 +97,21 @@ impl Controller {
         self.send_with(conn, &welcome, attach, out);
         self.introduce_waiting(id, out);
         self.reconsider(out);
+    }
+
+    /// Publishes a survivor who is about to be let in.
+    pub(super) fn announce(&mut self, conn: ConnId, now: u64, out: &mut Vec<Output>) {
+        let Some(connection) = self.connections.get(conn) else {
+            return;
+        };
+        if let State::Held(registration) = &connection.state
+            && self.directory.get(registration.id).is_none()
+            && self.may_join(conn, registration).is_ok()
+        {
+            let who = (connection.pid, connection.uid);
+            let member = self.member(registration, who, now);
+            self.publish(Record::Join(member), out);
+        }
     }
 
     /// Closes a connection, and whoever was on it is gone.
@@ -210,6 +217,18 @@ impl Controller {
             })
         };
         self.live.get(&id).copied().or_else(held)
+    }
+
+    fn member(&self, registration: &Registration, (pid, uid): (u32, u32), now: u64) -> Member {
+        Member {
+            id: registration.id,
+            order: self.order(registration, now),
+            pid,
+            uid,
+            label: registration.label.clone(),
+            receiving: registration.receiving,
+            limits: registration.limits,
+        }
     }
 
     /// Its place in the join order: the one it had, or the next.

@@ -144,6 +144,19 @@ fn a_directory_that_is_out_of_date_tells_nothing() {
 }
 
 #[test]
+fn survivors_that_nobody_knows_see_each_other_at_once() {
+    let mut bus = Bus::with(Settings::default(), None, true);
+    bus.rejoin(2, "b", survivor(2));
+    bus.rejoin(1, "a", survivor(1));
+    bus.news();
+    bus.pass(Duration::from_millis(50));
+    assert_eq!(
+        bus.news(),
+        ["join 2", "join 1", "#2 welcome(0)", "#1 welcome(0)"]
+    );
+}
+
+#[test]
 fn a_directory_that_comes_too_late_is_not_asked_for() {
     let mut bus = Bus::with(Settings::default(), None, true);
     bus.pass(Duration::from_millis(50));

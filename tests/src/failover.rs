@@ -39,6 +39,12 @@ impl<'a> Controllers<'a> {
         self.controller.kill();
     }
 
+    /// Kills both, and waits until they are dead. Nobody is the controller then.
+    pub fn kill_all(mut self) {
+        self.controller.kill();
+        self.next.kill();
+    }
+
     /// Has another process ready for the next time. Waits until there is a controller again.
     pub fn replace(&mut self) {
         let fresh = candidate(self.bus);

@@ -8,7 +8,9 @@ pub mod failover;
 pub mod proc;
 pub mod traffic;
 
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType};
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -42,6 +44,17 @@ impl Bus {
     /// Options to join it from the test itself.
     pub fn options(&self, label: ipmb::Label) -> ipmb::Options {
         options(&self.path(), label)
+    }
+
+    /// The process that serves it at the moment, as the kernel says; `None` if nobody does.
+    pub fn controller(&self) -> Option<u32> {
+        let files = fs::read_dir(self.path()).ok()?.flatten();
+        let mut paths = files.map(|file| file.path());
+        let path = paths.find(|path| path.extension().is_some_and(|end| end == "sock"))?;
+        let socket = net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).ok()?;
+        net::connect(&socket, &SocketAddrUnix::new(&path).ok()?).ok()?;
+        let credentials = net::sockopt::socket_peercred(&socket).ok()?;
+        u32::try_from(credentials.pid.as_raw_nonzero().get()).ok()
     }
 
     /// Starts a peer on it.

@@ -1,5 +1,6 @@
 //! `listener LABEL…`: prints what it receives. Told `deaf`, it drops its receiver; told
 //! `one LABEL TEXT` or `all LABEL TEXT`, it sends to one or to all that have the label.
+//! `loner LABEL…` is the same, but is never the controller.
 
 use super::{Job, hear, say};
 use ipmb::{EndpointReceiver, Label, Message, RecvError, Selector};
@@ -8,15 +9,17 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
 /// How soon it is deaf when told so.
 const ATTENTION: Duration = Duration::from_millis(10);
 
-pub(super) fn run(job: &Job) {
-    let options = job.options(Label::from(job.arguments.iter()));
+pub(super) fn run(job: &Job, affinity: bool) {
+    let options = job
+        .options(Label::from(job.arguments.iter()))
+        .with_controller_affinity(affinity);
     let (sender, receiver) = ipmb::join::<String, String>(options, None).expect("joins");
     say("joined");
     let deaf = Arc::new(AtomicBool::new(false));
@@ -26,10 +29,7 @@ pub(super) fn run(job: &Job) {
     }));
     while let Some(line) = hear() {
         if line == "deaf" {
-            deaf.store(true, Ordering::Relaxed);
-            if let Some(listening) = listening.take() {
-                listening.join().expect("it ends well");
-            }
+            stop(&deaf, listening.take());
             say("deaf");
         } else {
             let words: Vec<&str> = line.splitn(3, ' ').collect();
@@ -43,6 +43,14 @@ pub(super) fn run(job: &Job) {
                 .expect("sends");
             say("said");
         }
+    }
+    stop(&deaf, listening);
+}
+
+fn stop(deaf: &AtomicBool, listening: Option<JoinHandle<()>>) {
+    deaf.store(true, Ordering::Relaxed);
+    if let Some(listening) = listening {
+        listening.join().expect("it ends well");
     }
 }
 

@@ -15,6 +15,7 @@ use std::{
 };
 
 const SMALLEST_LANE: usize = 4 << 10;
+const FEW_REGIONS: usize = 4;
 
 pub(super) struct Source {
     /// For the log.
@@ -31,6 +32,8 @@ pub(super) struct Source {
     /// Objects that were read from the channel before their message.
     objects: VecDeque<(u64, OwnedObject)>,
     regions: HashMap<RegionId, Arc<Block>>,
+    /// With so many regions it is time to let go of dead ones.
+    tidy_at: usize,
     /// A message whose objects could not be taken over yet.
     stalled: Option<Stalled>,
     pub(super) gone: bool,
@@ -79,6 +82,7 @@ impl Source {
             offered: 0,
             objects: VecDeque::new(),
             regions: HashMap::new(),
+            tidy_at: FEW_REGIONS,
             stalled: None,
             gone: false,
             dropped_before: 0,
@@ -158,6 +162,7 @@ impl Source {
     pub(super) fn tidy_regions(&mut self) {
         if !self.regions.is_empty() {
             self.regions.retain(|_, block| block.holders() > 0);
+            self.tidy_at = FEW_REGIONS.max(2 * self.regions.len());
         }
     }
 
@@ -189,6 +194,10 @@ impl Source {
         let beside = header.objects_beside();
         let mut objects = VecDeque::new();
         if beside > 0 {
+            // Each look at all of them is paid for by as many new ones.
+            if self.regions.len() >= self.tidy_at {
+                self.tidy_regions();
+            }
             match self.collect(sequence, beside) {
                 Ok(collected) => objects = collected,
                 Err(PullError::Resources(error)) => {

@@ -68,7 +68,7 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, sink: &mut Sink<'_>) -> Res
 /// ```
 pub struct Sink<'a>(Target<'a>);
 
-/// A vector takes everything, a lane what there is room for.
+/// A vector takes what there is memory for, a lane what there is room for.
 enum Target<'a> {
     Lane(Grant<'a, Shared>),
     Buffer(&'a mut Vec<u8>),
@@ -109,6 +109,9 @@ impl<'a> Sink<'a> {
                 .write(bytes)
                 .map_err(|_| postcard::Error::SerializeBufferFull),
             Target::Buffer(buffer) => {
+                buffer
+                    .try_reserve(bytes.len())
+                    .map_err(|_| postcard::Error::SerializeBufferFull)?;
                 append(buffer, bytes);
                 Ok(())
             }

@@ -23,7 +23,10 @@ impl<'a> Outbound<'a> {
         message
             .payload
             .encode_into(&mut Sink::buffer(&mut plain))
-            .map_err(SendError::Encode)?;
+            .map_err(|error| match is_sink_full(&error) {
+                true => SendError::Resources(io::ErrorKind::OutOfMemory.into()),
+                false => SendError::Encode(error),
+            })?;
         for region in &message.memory_regions {
             region.block().map_err(SendError::Attachment)?;
         }
@@ -116,7 +119,9 @@ impl Progress {
             header.regions.push(flight.reference(!known));
         }
         self.sequence = sequence;
-        let mut body = Vec::with_capacity(header.encoded_len() + 8 + outbound.payload().len());
+        let mut body = Vec::new();
+        body.try_reserve_exact(header.encoded_len() + 8 + outbound.payload().len())
+            .map_err(|_| io::ErrorKind::OutOfMemory)?;
         header.encode(&mut body);
         if outbound.has_attachments() {
             body.extend_from_slice(&sequence.to_le_bytes());

@@ -3,6 +3,7 @@
 //! A peer is the program `peer` in one of its roles. The test talks to it in lines: it prints
 //! what it has to report, and reads what it is to do.
 
+pub mod bad;
 pub mod crowd;
 pub mod failover;
 pub mod proc;

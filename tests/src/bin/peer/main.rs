@@ -4,14 +4,18 @@ mod attachments;
 mod candidate;
 mod echo;
 mod filler;
+mod forker;
 mod idler;
 mod joiner;
 mod listener;
 mod parker;
 mod poller;
+mod poor;
 mod sink;
 mod source;
 mod speaker;
+mod squatter;
+mod stranger;
 
 use std::{
     io::{self, BufRead, Write},
@@ -40,15 +44,19 @@ fn main() {
         "candidate" => candidate::run(&job),
         "echo" => echo::run(&job),
         "filler" => filler::run(&job),
+        "forker" => forker::run(&job),
         "idler" => idler::run(&job),
         "joiner" => joiner::run(&job),
         "listener" => listener::run(&job, true),
         "loner" => listener::run(&job, false),
         "parker" => parker::run(&job),
         "poller" => poller::run(&job),
+        "poor" => poor::run(&job),
         "sink" => sink::run(&job),
         "source" => source::run(&job),
         "speaker" => speaker::run(&job),
+        "squatter" => squatter::run(&job),
+        "stranger" => stranger::run(&job),
         role => panic!("there is no role {role}"),
     }
 }

@@ -11,6 +11,7 @@ mod listener;
 mod parker;
 mod poller;
 mod poor;
+mod pump;
 mod sink;
 mod source;
 mod speaker;
@@ -52,6 +53,7 @@ fn main() {
         "parker" => parker::run(&job),
         "poller" => poller::run(&job),
         "poor" => poor::run(&job),
+        "pump" => pump::run(&job),
         "sink" => sink::run(&job),
         "source" => source::run(&job),
         "speaker" => speaker::run(&job),

@@ -59,7 +59,7 @@ fn g1_who_joins_while_the_controller_changes_is_routable() {
     let start = Instant::now();
     let mut kills = 0;
     joiner.answer_all(&sender, |answered| {
-        if answered % EVERY == 0 {
+        if answered.is_multiple_of(EVERY) {
             // Not waited for: what is sent and joined next meets a bus without a controller.
             controllers.kill();
             kills += 1;

@@ -35,7 +35,7 @@ pub(super) fn run(job: &Job) {
     let stop = stop_when_told();
     let rest = Duration::from_millis(job.number(3));
     while number < count || !stop.load(Ordering::Relaxed) {
-        if number % MULTICAST_EVERY == 0 {
+        if number.is_multiple_of(MULTICAST_EVERY) {
             send(
                 &sender,
                 Selector::multicast("sink"),
@@ -47,7 +47,7 @@ pub(super) fn run(job: &Job) {
             }
         }
         number += 1;
-        if number % BURST == 0 && !rest.is_zero() {
+        if number.is_multiple_of(BURST) && !rest.is_zero() {
             thread::sleep(rest);
         }
     }

@@ -57,7 +57,6 @@ fn a_first_send_without_descriptors_is_an_error_and_can_be_tried_again() {
 }
 
 #[test]
-#[ignore = "a controller without descriptors cuts off whom it should introduce"]
 fn a_first_send_of_a_controller_without_descriptors_loses_nothing() {
     first_send_without_descriptors(&Bus::new());
 }

@@ -170,8 +170,7 @@ impl Driver {
         if self.membership.is_none() {
             return self.end(Fate::from(&error));
         }
-        self.endpoint.link().lack = Some(error);
-        self.endpoint.room.announce();
+        self.endpoint.report_lack(error);
         self.later = Some((Instant::now() + LACK_TIME, Later::ReadControl));
     }
 
@@ -230,6 +229,7 @@ impl Driver {
         self.rendezvous.enlist()?;
         self.membership = Some(membership);
         self.phase = Phase::Member;
+        self.rebuffed = false;
         self.later = None;
         self.stop_watching();
         let left = self.endpoint.routing().install(bearings);

@@ -56,6 +56,8 @@ pub(super) struct Driver {
     pairs: Pairs,
     host: Option<Host>,
     room_watched: bool,
+    /// The last attempt to be let in failed.
+    rebuffed: bool,
     farewell: Option<Instant>,
 }
 
@@ -111,6 +113,7 @@ pub(crate) fn start(endpoint: Arc<Endpoint>, rendezvous: Rendezvous) -> io::Resu
         pairs: Pairs::default(),
         host: None,
         room_watched: false,
+        rebuffed: false,
         farewell: None,
         endpoint,
     };

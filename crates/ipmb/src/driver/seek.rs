@@ -93,6 +93,13 @@ impl Driver {
         self.deliveries.clear();
         self.assembler = super::Assembler::new(super::MESSAGE_BYTES, super::MESSAGE_OBJECTS);
         let action = self.election.handle(ElectionEvent::Lost);
+        let greeting = matches!(self.phase, Phase::Greeting(..));
+        if greeting && std::mem::replace(&mut self.rebuffed, true) {
+            // Whoever listens does not let us in and does not say why: do not storm it.
+            self.phase = Phase::Seeking;
+            self.later = Some((Instant::now() + LACK_TIME, Later::Seek(action)));
+            return;
+        }
         self.seek(action);
     }
 

@@ -87,6 +87,11 @@ impl Endpoint {
                 let parked = self.park(&message.selector, &mut outbound, patience);
                 return parked.map_err(|error| (error, 0));
             }
+            // All or nothing: nobody gets what is too large for somebody.
+            let limit = route.iter().map(|peer| peer.limits.message).min();
+            if let Some(limit) = limit.filter(|&limit| size > limit) {
+                return Err((SendError::TooLarge { size, limit }, 0));
+            }
             let outcome = self.send_to_all(&route, &outbound, patience);
             match outcome.failure {
                 Some(failure) => return Err((failure, outcome.delivered)),

@@ -132,6 +132,12 @@ impl Endpoint {
         Ok(())
     }
 
+    /// The system refused something that a sender may be waiting for.
+    pub(crate) fn report_lack(&self, error: io::Error) {
+        self.link().lack = Some(error);
+        self.room.announce();
+    }
+
     /// A receiver turned out to be gone: routes around it.
     pub(crate) fn lose(&self, peer: &Peer) {
         self.routing().avoid(peer.id);

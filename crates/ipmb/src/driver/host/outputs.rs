@@ -4,7 +4,17 @@ use super::{Host, raise, read_old_directory};
 use crate::driver::{Driver, token};
 use ipmb_core::{Attachment, ConnId, Input, Output};
 use ipmb_sys::{Interest, OwnedObject, ProcessWatch};
-use std::{io, os::fd::AsFd};
+use std::{
+    io,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+
+/// How long the controller waits for descriptors before it cuts a member off whom it cannot tell
+/// what it has to know.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it waits at a time. Nothing announces a free descriptor.
+const PAUSE: Duration = Duration::from_millis(5);
 
 impl Host {
     /// Carries the outputs out, in order. `objects` came with the message they answer.
@@ -41,7 +51,7 @@ impl Host {
                 attach,
                 framed,
             } => {
-                let attached = self.attachments(&attach);
+                let attached = self.attachments_patiently(driver, &attach);
                 if let Err(error) = self.send(driver, conn, bytes, attached, framed) {
                     tracing::warn!(%conn, %error, "a member cannot be told: cut off");
                     answers.push(Answer::Closed(conn));
@@ -97,15 +107,37 @@ impl Host {
         }
     }
 
+    /// Waits for descriptors, if there are none: what a member is not told now it never learns.
+    fn attachments_patiently(
+        &mut self,
+        driver: &Driver,
+        attach: &[Attachment],
+    ) -> io::Result<Vec<OwnedObject>> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.attachments(attach) {
+                Err(error) if is_lack(&error) && Instant::now() < until => {
+                    driver.endpoint.report_lack(error);
+                    std::thread::sleep(PAUSE);
+                }
+                result => return result,
+            }
+        }
+    }
+
     fn attachments(&mut self, attach: &[Attachment]) -> io::Result<Vec<OwnedObject>> {
         let mut objects = Vec::new();
+        self.store.prepare_pairs(attach)?;
         for &attachment in attach {
             match attachment {
                 Attachment::Directory => objects.push(self.directory.try_clone()?),
                 Attachment::Beacon => objects.push(self.beacon.try_clone()?),
+                // Given away, and so only when nothing can fail any more.
+                Attachment::PairEnd { .. } => {}
                 other => self.store.collect(other, &mut objects)?,
             }
         }
+        self.store.take_pair_ends(attach, &mut objects);
         Ok(objects)
     }
 
@@ -142,6 +174,12 @@ impl Host {
         self.watches.insert(pid, watch);
         Ok(true)
     }
+}
+
+/// Whether it is something that there may be again.
+fn is_lack(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotFound, Unsupported};
+    !matches!(error.kind(), NotFound | Unsupported)
 }
 
 /// What the controller has to hear after a batch.

@@ -51,7 +51,6 @@ impl Store {
         objects: &mut Vec<OwnedObject>,
     ) -> io::Result<()> {
         match attachment {
-            Attachment::PairEnd { pair, side } => objects.push(self.pair_end(pair, side)?.into()),
             Attachment::Doorbell(id) => objects.push(self.of_endpoint(id, 0)?),
             Attachment::InboxPage(id) => objects.push(self.of_endpoint(id, 1)?),
             Attachment::ReadySet(id) => objects.push(self.of_endpoint(id, 2)?),
@@ -79,16 +78,28 @@ impl Store {
         objects[which].try_clone()
     }
 
-    fn pair_end(&mut self, pair: u64, side: Side) -> io::Result<Channel> {
-        if let Some(end) = self.pairs.remove(&(pair, side)) {
-            return Ok(end);
+    /// Makes the pairs of which ends are to be attached, if they are not made yet.
+    pub(super) fn prepare_pairs(&mut self, attach: &[Attachment]) -> io::Result<()> {
+        for &attachment in attach {
+            if let Attachment::PairEnd { pair, side } = attachment
+                && !self.pairs.contains_key(&(pair, side))
+            {
+                let (asker, peer) = Channel::pair()?;
+                self.pairs.insert((pair, Side::Asker), asker);
+                self.pairs.insert((pair, Side::Peer), peer);
+            }
         }
-        let (this, other) = Channel::pair()?;
-        let other_side = match side {
-            Side::Asker => Side::Peer,
-            Side::Peer => Side::Asker,
-        };
-        self.pairs.insert((pair, other_side), other);
-        Ok(this)
+        Ok(())
+    }
+
+    /// Puts the ends of pairs where they belong among the objects.
+    pub(super) fn take_pair_ends(&mut self, attach: &[Attachment], objects: &mut Vec<OwnedObject>) {
+        for (index, &attachment) in attach.iter().enumerate() {
+            if let Attachment::PairEnd { pair, side } = attachment
+                && let Some(end) = self.pairs.remove(&(pair, side))
+            {
+                objects.insert(index.min(objects.len()), end.into());
+            }
+        }
     }
 }

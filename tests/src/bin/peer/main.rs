@@ -7,6 +7,7 @@ mod filler;
 mod forker;
 mod idler;
 mod joiner;
+mod keeper;
 mod listener;
 mod parker;
 mod poller;
@@ -48,6 +49,7 @@ fn main() {
         "forker" => forker::run(&job),
         "idler" => idler::run(&job),
         "joiner" => joiner::run(&job),
+        "keeper" => keeper::run(&job),
         "listener" => listener::run(&job, true),
         "loner" => listener::run(&job, false),
         "parker" => parker::run(&job),

@@ -7,7 +7,7 @@ use super::{
     source::{Pull, PullError, Source},
     spin::Spin,
 };
-use crate::{RecvError, memory::Shared};
+use crate::{RecvError, memory::Shared, peer::ENVELOPE};
 use ipmb_core::ParkId;
 use ipmb_lane::{ReadySet, Sleeper};
 use std::{
@@ -95,13 +95,14 @@ impl Rx {
         {
             return Ok(Next::Message(incoming));
         }
+        let longest = self.limits.message.saturating_add(ENVELOPE as u64);
         for _ in 0..PATIENCE {
             let Some(index) = self.pick() else { break };
             let Some(source) = self.sources[index].as_mut() else {
                 self.pass(index, false);
                 continue;
             };
-            match source.pull(&mut self.buffer, self.limits.message) {
+            match source.pull(&mut self.buffer, longest) {
                 Ok(Pull::Message(incoming)) => {
                     self.since_scan += 1;
                     self.scanned = false;

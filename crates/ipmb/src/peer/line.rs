@@ -2,7 +2,7 @@
 
 use super::{
     lanes::{Lanes, NoLane},
-    outbound::{Outbound, Progress, is_sink_full},
+    outbound::{ENVELOPE, Outbound, Progress, is_sink_full},
     pair::PairPacket,
 };
 use crate::{MessageBox, SendError, Sink, memory::Shared, region::Block};
@@ -277,7 +277,12 @@ impl Line {
         }
         progress.numbered = true;
         if progress.renumber(sequence) {
-            return Ok(());
+            // A larger one would get us cut off.
+            let (size, limit) = (progress.body(outbound).len() as u64, self.limits.message);
+            return match size > limit.saturating_add(ENVELOPE as u64) {
+                true => Err(SendError::TooLarge { size, limit }),
+                false => Ok(()),
+            };
         }
         let known = &self.known;
         progress

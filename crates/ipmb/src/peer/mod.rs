@@ -7,7 +7,7 @@ mod pair;
 mod room;
 
 pub(crate) use line::{Attempt, Line, Reach};
-pub(crate) use outbound::{Outbound, Progress};
+pub(crate) use outbound::{ENVELOPE, Outbound, Progress};
 pub(crate) use pair::PairPacket;
 pub(crate) use room::RoomBell;
 

@@ -4,6 +4,10 @@ use crate::{Error, Message, MessageBox, Object, SendError, Sink, region::Flight}
 use ipmb_core::{MessageHeader, PLAIN_HEADER_LEN, ParkId};
 use std::{io, sync::Arc};
 
+/// Most bytes that a message has in its lane beside its payload. Receivers allow for so many, so
+/// that their limit is one of payloads.
+pub(crate) const ENVELOPE: usize = 1 << 20;
+
 /// A message, encoded once, for any number of receivers.
 pub(crate) struct Outbound<'a> {
     pub(crate) type_id: [u8; 16],
@@ -119,8 +123,13 @@ impl Progress {
             header.regions.push(flight.reference(!known));
         }
         self.sequence = sequence;
+        let envelope = header.encoded_len() + size_of::<u64>();
+        if envelope > ENVELOPE {
+            let why = "the message has more memory regions than one message can have";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         let mut body = Vec::new();
-        body.try_reserve_exact(header.encoded_len() + 8 + outbound.payload().len())
+        body.try_reserve_exact(envelope + outbound.payload().len())
             .map_err(|_| io::ErrorKind::OutOfMemory)?;
         header.encode(&mut body);
         if outbound.has_attachments() {

@@ -6,6 +6,7 @@
 pub mod bad;
 pub mod crowd;
 pub mod failover;
+pub mod names;
 pub mod proc;
 pub mod traffic;
 
@@ -170,4 +171,13 @@ fn peer_program() -> PathBuf {
         path.pop();
     }
     path.join("peer")
+}
+
+/// A number that tells large payloads apart. (FNV-1a over words of eight bytes)
+pub fn checksum(bytes: &[u8]) -> u64 {
+    bytes.chunks(8).fold(0xcbf2_9ce4_8422_2325, |sum, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        (sum ^ u64::from_le_bytes(word)).wrapping_mul(0x100_0000_01b3)
+    })
 }

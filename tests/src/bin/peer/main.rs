@@ -9,6 +9,7 @@ mod idler;
 mod joiner;
 mod keeper;
 mod listener;
+mod namesake;
 mod parker;
 mod poller;
 mod poor;
@@ -18,6 +19,7 @@ mod source;
 mod speaker;
 mod squatter;
 mod stranger;
+mod weigher;
 
 use std::{
     io::{self, BufRead, Write},
@@ -52,6 +54,7 @@ fn main() {
         "keeper" => keeper::run(&job),
         "listener" => listener::run(&job, true),
         "loner" => listener::run(&job, false),
+        "namesake" => namesake::run(&job),
         "parker" => parker::run(&job),
         "poller" => poller::run(&job),
         "poor" => poor::run(&job),
@@ -61,6 +64,7 @@ fn main() {
         "speaker" => speaker::run(&job),
         "squatter" => squatter::run(&job),
         "stranger" => stranger::run(&job),
+        "weigher" => weigher::run(&job),
         role => panic!("there is no role {role}"),
     }
 }

@@ -2,9 +2,11 @@
 
 use crate::DEADLINE;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Debug,
-    fs, thread,
+    fs,
+    os::unix::fs::MetadataExt,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -83,4 +85,99 @@ pub fn activity(pid: u32) -> BTreeMap<u32, Activity> {
     };
     // A thread may end while it is looked at.
     tasks.flatten().filter_map(of).collect()
+}
+
+/// What a process has: descriptors, mapped files, threads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Belongings(BTreeMap<String, usize>);
+
+impl Belongings {
+    /// What this process has now.
+    pub fn of_this_process() -> Self {
+        let mut counts = BTreeMap::new();
+        let mut count = |what: String| *counts.entry(what).or_default() += 1;
+        for entry in fs::read_dir("/proc/self/fd").expect("it lives").flatten() {
+            // The one that they are listed through is gone by now.
+            if let Ok(target) = fs::read_link(entry.path())
+                && !target.starts_with(format!("/proc/{}/fd", std::process::id()))
+            {
+                let name = target.to_string_lossy();
+                // Sockets and pipes have numbers.
+                let kind = name.split(':').next().unwrap_or_default();
+                count(format!("descriptor of {kind}"));
+            }
+        }
+        for line in fs::read_to_string("/proc/self/maps")
+            .expect("it lives")
+            .lines()
+        {
+            // What has no name is the allocator's, or a stack that is kept for the next thread.
+            if let Some(path) = line.split_whitespace().nth(5)
+                && path.starts_with('/')
+            {
+                count(format!("mapping of {path}"));
+            }
+        }
+        for _ in fs::read_dir("/proc/self/task").expect("it lives") {
+            count("thread".to_owned());
+        }
+        Self(counts)
+    }
+
+    /// What this process has now that it had not: `nothing`, or a list.
+    pub fn what_is_new(&self) -> String {
+        let now = Self::of_this_process();
+        let new: Vec<String> = (now.0.into_iter())
+            .filter_map(|(what, count)| {
+                let before = self.0.get(&what).copied().unwrap_or_default();
+                (count > before).then(|| format!("{} {what}", count - before))
+            })
+            .collect();
+        match new.is_empty() {
+            true => "nothing".to_owned(),
+            false => new.join(", "),
+        }
+    }
+}
+
+/// The memory files (by their numbers) that any of these processes has open or mapped.
+pub fn memory_files(pids: impl IntoIterator<Item = u32>) -> BTreeSet<u64> {
+    let mut files = BTreeSet::new();
+    for pid in pids {
+        // Any of them may end meanwhile.
+        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter();
+        for entry in descriptors.flatten().flatten() {
+            let is_memory = fs::read_link(entry.path())
+                .is_ok_and(|target| target.to_string_lossy().starts_with("/memfd:"));
+            if is_memory && let Ok(file) = fs::metadata(entry.path()) {
+                files.insert(file.ino());
+            }
+        }
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        for line in maps.lines() {
+            let mut words = line.split_whitespace().skip(4);
+            if let (Some(number), Some(path)) = (words.next(), words.next())
+                && path.starts_with("/memfd:")
+            {
+                files.insert(number.parse().expect("a number"));
+            }
+        }
+    }
+    files
+}
+
+/// All processes.
+pub fn all() -> Vec<u32> {
+    let entries = fs::read_dir("/proc").expect("it is mounted").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.collect()
+}
+
+/// The processes that were started with this word in their command line.
+pub fn started_with(word: &str) -> Vec<u32> {
+    let has = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(word)
+    };
+    all().into_iter().filter(has).collect()
 }

@@ -19,6 +19,7 @@ mod source;
 mod speaker;
 mod squatter;
 mod stranger;
+mod survivor;
 mod weigher;
 
 use std::{
@@ -64,6 +65,7 @@ fn main() {
         "speaker" => speaker::run(&job),
         "squatter" => squatter::run(&job),
         "stranger" => stranger::run(&job),
+        "survivor" => survivor::run(&job),
         "weigher" => weigher::run(&job),
         role => panic!("there is no role {role}"),
     }

@@ -38,6 +38,8 @@ impl Pair {
         };
         pair.exchange(1, 1);
         pair.settle();
+        quiet(&mut pair.alice);
+        quiet(&mut pair.bob);
         pair
     }
 
@@ -145,6 +147,7 @@ fn g7_nothing_is_left_of_what_a_dead_receiver_did_not_read() {
     let bus = Bus::new();
     let mut alice = bus.peer("attachments", &["alice"]);
     alice.expect("joined");
+    quiet(&mut alice);
     let before = descriptors(alice.pid());
     for count in COUNTS {
         let mut bob = bus.peer("attachments", &["bob"]);
@@ -167,6 +170,8 @@ fn g7_nothing_is_left_of_what_a_deaf_receiver_did_not_read() {
         assert_eq!(alice.ask("send bob 1 1 10 0 5000"), "sent");
         assert_eq!(bob.ask("recv"), "1 objects, 1 regions, 10 bytes");
         assert_eq!(bob.ask("try_recv"), "nothing");
+        quiet(&mut alice);
+        quiet(&mut bob);
         let before = [descriptors(alice.pid()), descriptors(bob.pid())];
         let send = format!("send bob {count} {count} 10 0 5000");
         assert_eq!(alice.ask(&send), "sent");
@@ -205,6 +210,7 @@ fn g7_parked_messages_keep_their_attachments() {
         controller.expect("joined");
         let mut alice = bus.peer("attachments", &["alice"]);
         alice.expect("joined");
+        quiet(&mut alice);
         let before = [controller.pid(), alice.pid()].map(descriptors);
         let send = format!("send bob {count} {count} 10 5000 5000");
         assert_eq!(alice.ask(&send), "sent");
@@ -228,6 +234,7 @@ fn g7_parked_messages_that_expire_are_closed() {
     controller.expect("joined");
     let mut alice = bus.peer("attachments", &["alice"]);
     alice.expect("joined");
+    quiet(&mut alice);
     let before = [controller.pid(), alice.pid()].map(descriptors);
     for count in COUNTS.map(|count| count.min(500)) {
         let send = format!("send bob {count} {count} 10 50 5000");
@@ -245,6 +252,7 @@ fn g7_more_than_can_be_parked_comes_back() {
     controller.expect("joined");
     let mut alice = bus.peer("attachments", &["alice"]);
     alice.expect("joined");
+    quiet(&mut alice);
     let before = [controller.pid(), alice.pid()].map(descriptors);
     let answer = alice.ask("send bob 2000 2 10 5000 5000");
     assert!(
@@ -255,6 +263,12 @@ fn g7_more_than_can_be_parked_comes_back() {
     eventually("descriptors of controller and alice", before, || {
         [controller.pid(), alice.pid()].map(descriptors)
     });
+}
+
+/// Waits until the controller and the peer's own driver are done with what they had to do before:
+/// they answer a request that takes no descriptors after that.
+fn quiet(peer: &mut Peer) {
+    assert_eq!(peer.ask("send nobody 0 0 10 1 5000"), "sent");
 }
 
 fn readable(object: impl AsFd) -> bool {

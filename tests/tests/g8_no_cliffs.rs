@@ -205,3 +205,27 @@ fn g8_a_label_over_the_limit_is_refused_at_once() {
     let options = bus.options(names::label(1, 10));
     ipmb::join::<(), ()>(options, Some(DEADLINE)).unwrap();
 }
+
+#[test]
+fn g8_a_parked_message_over_the_limit_of_who_joins_is_skipped_and_counted() {
+    let bus = Bus::new();
+    let (sender, _receiver) =
+        ipmb::join::<BytesMessage, BytesMessage>(bus.options(label!("test")), Some(DEADLINE))
+            .unwrap();
+    let mut selector = Selector::unicast("late");
+    selector.ttl = DEADLINE;
+    for len in [100_000, 10] {
+        let payload = BytesMessage {
+            format: 0,
+            data: vec![1; len],
+        };
+        sender
+            .send(Message::new(selector.clone(), payload))
+            .unwrap();
+    }
+    let options = bus.options(label!("late")).with_message_limit(1000);
+    let (_late, receiver) = ipmb::join::<(), BytesMessage>(options, Some(DEADLINE)).unwrap();
+    let message = receiver.recv(Some(DEADLINE)).unwrap();
+    assert_eq!(message.payload.data.len(), 10);
+    assert_eq!(receiver.statistics().skipped, 1);
+}

@@ -32,7 +32,8 @@ const REMEMBERED: usize = 4096;
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// Messages of types that the endpoint's message box does not know.
+    /// Messages of types that the endpoint's message box does not know, and parked messages over the
+    /// endpoint's limit.
     pub skipped: u64,
     /// Messages that senders dropped, because the endpoint's [`Overflow`](crate::Overflow) policy
     /// says so.
@@ -273,6 +274,14 @@ impl Rx {
                 continue;
             }
             match delivery.open() {
+                // Its sender could not know our limit.
+                Ok(incoming) if incoming.payload.len() as u64 > self.limits.message => {
+                    tracing::warn!(
+                        size = incoming.payload.len(),
+                        "a parked message is too large"
+                    );
+                    self.statistics.skipped += 1;
+                }
                 Ok(incoming) => {
                     self.buffer = delivery.body;
                     return Some(incoming);

@@ -5,6 +5,7 @@ mod line;
 mod outbound;
 mod pair;
 mod room;
+mod steps;
 
 pub(crate) use line::{Attempt, Line, Reach};
 pub(crate) use outbound::{ENVELOPE, Outbound, Progress};

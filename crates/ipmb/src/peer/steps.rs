@@ -1,0 +1,288 @@
+//! The long way of a message to one receiver: attachments, fragments, a lane that is full.
+
+use super::{
+    lanes::NoLane,
+    line::{Attempt, Line},
+    outbound::{ENVELOPE, Outbound, Progress},
+    pair::PairPacket,
+};
+use crate::{SendError, memory::Shared};
+use ipmb_core::Overflow;
+use ipmb_lane::Producer;
+use ipmb_sys::{BorrowedObject, ChannelSendError, Doorbell, MAX_OBJECTS};
+use std::{io, os::fd::AsFd, sync::Arc};
+
+/// How many regions a receiver is expected to remember.
+const KNOWN_REGIONS: usize = 256;
+
+impl Line {
+    /// Sends as much of a message as can be sent now.
+    pub(crate) fn attempt(
+        &mut self,
+        outbound: &Outbound<'_>,
+        progress: &mut Progress,
+        room: &Doorbell,
+    ) -> Attempt {
+        if self.busy && !progress.owns_line {
+            self.contended = true;
+            return Attempt::Full;
+        }
+        if outbound.has_attachments() && !self.confirmed {
+            return Attempt::Full;
+        }
+        // The short way may have been too short for it; it fits the next one like it.
+        self.guess = progress.body(outbound).len();
+        self.tidy();
+        let result = self.advance(outbound, progress, room);
+        match result {
+            Attempt::Full => {
+                if let Some(lane) = self.lanes.last() {
+                    lane.want_room(
+                        (progress.body(outbound).len() - progress.bytes_sent as usize)
+                            .min(lane.max_frame()),
+                    );
+                }
+                // Room that was made before we said that we want it rang no bell.
+                let again = self.advance(outbound, progress, room);
+                let under_way = progress.objects_sent > 0 || progress.bytes_sent > 0;
+                if matches!(again, Attempt::Full) && under_way {
+                    self.busy = true;
+                    progress.owns_line = true;
+                }
+                again
+            }
+            result => result,
+        }
+    }
+
+    /// Ends a message that took several steps, whether it is out or given up.
+    /// Returns whether somebody waits for that.
+    pub(crate) fn finish(&mut self, progress: &mut Progress) -> bool {
+        if let Some(lane) = self.lanes.last() {
+            lane.cancel_want_room();
+        }
+        // What still has its flights was not sent: the receiver will not see its regions.
+        for &region in &progress.region_objects {
+            if let Some(flight) = progress.flights.get(region) {
+                self.known.remove(&flight.block().id());
+            }
+        }
+        if !std::mem::take(&mut progress.owns_line) {
+            return false;
+        }
+        let half_way = progress.bytes_sent > 0 && !progress.sent;
+        if half_way && let Some(lane) = self.lanes.last_mut() {
+            lane.abandon();
+        }
+        self.busy = false;
+        std::mem::take(&mut self.contended)
+    }
+
+    fn advance(
+        &mut self,
+        outbound: &Outbound<'_>,
+        progress: &mut Progress,
+        room: &Doorbell,
+    ) -> Attempt {
+        if self.lanes.last().is_some_and(Producer::is_closed) {
+            return Attempt::Gone;
+        }
+        if let Err(no_lane) = self.current_lane(room) {
+            return no_lane.into();
+        }
+        if !progress.numbered
+            && let Err(error) = self.prepare(outbound, progress)
+        {
+            return Attempt::Failed(error);
+        }
+        if progress.objects_sent == 0 && progress.bytes_sent == 0 {
+            match self.make_room(progress.body(outbound).len(), room) {
+                Ok(true) => {}
+                Ok(false) => return Attempt::Sent, // dropped, and counted
+                Err(attempt) => return attempt,
+            }
+        }
+        match self.send_objects(outbound, progress) {
+            Attempt::Sent => {}
+            // What has been sent of them is thrown away with the objects of the next message. To
+            // drop older messages would not help: their objects stay in the channel.
+            Attempt::Full if self.limits.overflow != Overflow::Block => {
+                if let Some(lane) = self.lanes.last_mut() {
+                    lane.count_dropped();
+                }
+                return Attempt::Sent;
+            }
+            other => return other,
+        }
+        match self.send_bytes(outbound, progress, room) {
+            Attempt::Sent => {}
+            other => return other,
+        }
+        self.lanes
+            .note_flights(std::mem::take(&mut progress.flights));
+        Attempt::Sent
+    }
+
+    fn prepare(
+        &mut self,
+        outbound: &Outbound<'_>,
+        progress: &mut Progress,
+    ) -> Result<(), SendError> {
+        let sequence = self.attachments;
+        if outbound.has_attachments() {
+            self.attachments += 1;
+        }
+        progress.numbered = true;
+        if progress.renumber(sequence) {
+            // A larger one would get us cut off.
+            let (size, limit) = (progress.body(outbound).len() as u64, self.limits.message);
+            return match size > limit.saturating_add(ENVELOPE as u64) {
+                true => Err(SendError::TooLarge { size, limit }),
+                false => Ok(()),
+            };
+        }
+        let known = &self.known;
+        progress
+            .prepare(outbound, sequence, |block| {
+                known
+                    .get(&block.id())
+                    .is_some_and(|weak| std::ptr::eq(weak.as_ptr(), Arc::as_ptr(block)))
+            })
+            .map_err(SendError::Attachment)?;
+        let size = outbound.payload().len() as u64;
+        if size > self.limits.message {
+            return Err(SendError::TooLarge {
+                size,
+                limit: self.limits.message,
+            });
+        }
+        Ok(())
+    }
+
+    fn send_objects(&mut self, outbound: &Outbound<'_>, progress: &mut Progress) -> Attempt {
+        let total = outbound.objects.len() + progress.region_objects.len();
+        let packet = PairPacket::Objects {
+            sequence: progress.sequence,
+        }
+        .encode();
+        while progress.objects_sent < total {
+            let end = total.min(progress.objects_sent + MAX_OBJECTS);
+            let batch: Vec<BorrowedObject<'_>> = (progress.objects_sent..end)
+                .map(|index| match outbound.objects.get(index) {
+                    Some(object) => object.as_fd(),
+                    None => {
+                        let region = progress.region_objects[index - outbound.objects.len()];
+                        progress.flights[region].block().object().as_fd()
+                    }
+                })
+                .collect();
+            match self.reach.channel.try_send(&packet, &batch) {
+                Ok(()) => progress.objects_sent = end,
+                Err(ChannelSendError::Full | ChannelSendError::TooManyInFlight) => {
+                    return Attempt::Full;
+                }
+                Err(ChannelSendError::Disconnected) => return Attempt::Gone,
+                Err(ChannelSendError::Io(error)) => {
+                    return Attempt::Failed(SendError::Attachment(error));
+                }
+                Err(other) => {
+                    return Attempt::Failed(SendError::Attachment(io::Error::other(other)));
+                }
+            }
+        }
+        // The first message with a region may yet be dropped: see `tidy`.
+        if !self.drops_oldest() {
+            for &region in &progress.region_objects {
+                let block = progress.flights[region].block();
+                self.known.insert(block.id(), Arc::downgrade(block));
+            }
+        }
+        if self.known.len() > KNOWN_REGIONS {
+            self.known.retain(|_, block| block.strong_count() > 0);
+        }
+        Attempt::Sent
+    }
+
+    fn send_bytes(
+        &mut self,
+        outbound: &Outbound<'_>,
+        progress: &mut Progress,
+        room: &Doorbell,
+    ) -> Attempt {
+        loop {
+            let sent = match self.current_lane(room) {
+                Ok(lane) => write_some(lane, outbound, progress),
+                Err(no_lane) => return no_lane.into(),
+            };
+            let Some(done) = sent else {
+                return Attempt::Full;
+            };
+            self.published();
+            if done {
+                return Attempt::Sent;
+            }
+        }
+    }
+
+    /// Sees to it that a message can be begun. `Ok(false)`: the receiver's policy is to drop it.
+    fn make_room(&mut self, len: usize, room: &Doorbell) -> Result<bool, Attempt> {
+        let (overflow, budget) = (self.limits.overflow, self.budget());
+        loop {
+            let lane = self.current_lane(room)?;
+            let (max_frame, capacity) = (lane.max_frame(), lane.capacity());
+            // Nobody is to wait in the middle of a message whose receiver wants nobody to wait.
+            let has_room = match overflow {
+                Overflow::Block => lane.room_for(len),
+                _ => lane.room_for_all(len),
+            };
+            if has_room && (len <= max_frame || capacity >= budget) {
+                return Ok(true);
+            }
+            if capacity < budget && overflow != Overflow::DropOldest {
+                let wanted = len.saturating_mul(2).max(capacity * 4);
+                let capacity = wanted
+                    .checked_next_power_of_two()
+                    .unwrap_or(budget)
+                    .min(budget);
+                match self.lanes.add(capacity, false, &self.reach.channel, room) {
+                    Ok(()) => continue,
+                    Err(NoLane::Full) if overflow != Overflow::Block => {}
+                    Err(no_lane) => return Err(no_lane.into()),
+                }
+            }
+            let lane = self.current_lane(room)?;
+            match overflow {
+                Overflow::Block => return Err(Attempt::Full),
+                Overflow::DropNewest => {
+                    lane.count_dropped();
+                    return Ok(false);
+                }
+                Overflow::DropOldest => match lane.drop_oldest() {
+                    Some(end) => self.lanes.recall_dropped(end),
+                    None => return Err(Attempt::Full),
+                },
+            }
+        }
+    }
+}
+
+/// Writes the message, or the next fragment of it. `None`: no room. `Some(true)`: all is written.
+fn write_some(
+    lane: &mut Producer<Shared>,
+    outbound: &Outbound<'_>,
+    progress: &mut Progress,
+) -> Option<bool> {
+    let body = progress.body(outbound);
+    let len = body.len() as u64;
+    if body.len() <= lane.max_frame() && progress.bytes_sent == 0 {
+        let mut grant = lane.reserve(body.len()).ok()?;
+        grant.write(body).ok()?;
+        grant.commit();
+        return Some(true);
+    }
+    let rest = &body[progress.bytes_sent as usize..];
+    let sent = lane.push_fragment(len, progress.bytes_sent, rest).ok()?;
+    progress.bytes_sent += sent as u64;
+    progress.sent = progress.bytes_sent == len;
+    Some(progress.sent)
+}

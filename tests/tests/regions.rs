@@ -172,3 +172,24 @@ fn regions_that_are_not_used_again_leave_nothing_behind() {
     let most = *counts[..5].iter().max().unwrap();
     assert!(counts[5..].iter().all(|&now| now <= most), "{counts:?}");
 }
+
+#[test]
+fn a_region_waits_for_a_receiver_without_descriptors() {
+    let mut scene = Scene::new();
+    scene.send(MemoryRegion::new(4096));
+    scene.ask("recv", "0 1");
+    let mut region = MemoryRegion::new(4096);
+    region.map(..1).unwrap()[0] = 42;
+    scene.send(region.clone().unwrap());
+    // A region takes two descriptors: it gets stuck before the first, or between them.
+    for spare in ["spare 0", "spare 1"] {
+        scene.ask(spare, "spare");
+        scene.ask("recv", "poor");
+        scene.ask("recv", "poor");
+    }
+    scene.ask("rich", "rich");
+    scene.ask("recv", "42 2");
+    // And it is known from now on.
+    scene.send(region.clone().unwrap());
+    scene.ask("recv", "42 3");
+}

@@ -45,20 +45,21 @@ pub(crate) struct Delivery {
 
 impl Delivery {
     pub(super) fn open(&mut self) -> Result<Incoming, Malformed> {
-        let (header, sequence, payload) = match Frame::parse(&self.body)? {
+        let (header, payload) = match Frame::parse(&self.body)? {
             Frame::Message {
-                header,
-                sequence,
-                payload,
-            } => (header, sequence, payload),
+                header, payload, ..
+            } => (header, payload),
             Frame::Forget(_) => return Err(Malformed::Unexpected),
         };
-        let objects: VecDeque<_> = self.objects.drain(..).collect();
+        let mut objects: VecDeque<_> = self.objects.drain(..).map(Some).collect();
         if objects.len() as u64 != header.objects_beside() {
             return Err(Malformed::Objects);
         }
-        let _ = sequence;
-        Ok(assemble(header, payload, objects, &mut HashMap::new()))
+        let mut regions = HashMap::new();
+        if let Err(error) = open_regions(&header, &mut objects, &mut regions) {
+            tracing::warn!(%error, "a memory region of a parked message cannot be mapped");
+        }
+        Ok(assemble(header, payload, objects, &regions))
     }
 }
 
@@ -117,49 +118,67 @@ pub(crate) enum Malformed {
     BadLane(String),
 }
 
-/// Puts a message together. The objects are the user's, then those of the regions that are new.
+/// Makes the regions that are new known. The objects are the user's, then those of the regions;
+/// what is opened is taken out.
+///
+/// # Errors
+///
+/// Without free descriptors. It can be tried again with what is left.
+pub(super) fn open_regions(
+    header: &MessageHeader,
+    objects: &mut VecDeque<Option<OwnedObject>>,
+    known: &mut HashMap<RegionId, Arc<Block>>,
+) -> io::Result<()> {
+    let shown = header.regions.iter().filter(|region| region.with_object);
+    for (index, reference) in shown.enumerate() {
+        // A sender may have to show a region again that we know.
+        if known.contains_key(&reference.id) {
+            continue;
+        }
+        let Some(slot) = objects.get_mut(header.objects as usize + index) else {
+            continue;
+        };
+        let Some(object) = slot.take() else { continue };
+        match Block::open(object.into(), Some((reference.id, reference.size))) {
+            Ok(block) => drop(known.insert(reference.id, block)),
+            Err((error, object)) if is_out_of_descriptors(&error) => {
+                *slot = Some(object.into());
+                return Err(error);
+            }
+            Err((error, _)) => tracing::warn!(%error, "a memory region cannot be mapped"),
+        }
+    }
+    Ok(())
+}
+
+/// Puts a message together whose regions are known as far as they can be.
 pub(super) fn assemble(
     header: MessageHeader,
     payload: Range<usize>,
-    mut objects: VecDeque<OwnedObject>,
-    known: &mut HashMap<RegionId, Arc<Block>>,
+    objects: VecDeque<Option<OwnedObject>>,
+    known: &HashMap<RegionId, Arc<Block>>,
 ) -> Incoming {
-    let users = usize::try_from(header.objects)
-        .unwrap_or(usize::MAX)
-        .min(objects.len());
-    let users: Vec<Object> = objects.drain(..users).map(Object::from).collect();
-    let regions = header
-        .regions
-        .iter()
-        .map(|reference| {
-            let object = match reference.with_object {
-                true => objects.pop_front(),
-                false => None,
-            };
-            // A sender may have to show a region again that we know.
-            if reference.with_object && !known.contains_key(&reference.id) {
-                let found = match object {
-                    Some(object) => {
-                        Block::open(object.into(), Some((reference.id, reference.size)))
-                    }
-                    None => Err(io::ErrorKind::NotFound.into()),
-                };
-                match found {
-                    Ok(block) => known.insert(reference.id, block),
-                    Err(error) => return MemoryRegion::missing(error),
-                };
-            }
-            match known.get(&reference.id) {
-                Some(block) => MemoryRegion::adopt(block, reference),
-                None => MemoryRegion::missing(io::ErrorKind::NotFound.into()),
-            }
-        })
-        .collect();
+    let regions = header.regions.iter();
+    let regions = regions.map(|reference| match known.get(&reference.id) {
+        Some(block) => MemoryRegion::adopt(block, reference),
+        None => MemoryRegion::missing(io::ErrorKind::NotFound.into()),
+    });
+    let users = usize::try_from(header.objects).unwrap_or(usize::MAX);
     Incoming {
         type_id: header.type_id,
         payload,
-        objects: users,
-        regions,
+        objects: objects
+            .into_iter()
+            .take(users)
+            .flatten()
+            .map(Object::from)
+            .collect(),
+        regions: regions.collect(),
         parked: header.parked,
     }
+}
+
+/// The numbers of EMFILE and ENFILE, which are the same everywhere on Linux.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
 }

@@ -118,7 +118,11 @@ impl Rx {
                 }
                 Ok(Pull::More) => {}
                 Ok(Pull::Nothing) => self.pass(index, false),
-                Err(PullError::Resources(error)) => return Err(RecvError::Resources(error)),
+                Err(PullError::Resources(error)) => {
+                    // The others are not to wait for it.
+                    self.pass(index, true);
+                    return Err(RecvError::Resources(error));
+                }
                 Err(PullError::Malformed(why)) => {
                     tracing::warn!(pid = source.pid, %why, "a sender is cut off");
                     self.statistics.cut_off += 1;

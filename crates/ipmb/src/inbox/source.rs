@@ -1,7 +1,7 @@
 //! One sender, as its receiver sees it: the lanes, what waits on the channel, the regions it has
 //! shown us.
 
-use super::attachments::{Frame, Incoming, Malformed, assemble};
+use super::attachments::{Frame, Incoming, Malformed, assemble, open_regions};
 use crate::{memory::Shared, peer::PairPacket, region::Block};
 use ipmb_core::{MessageHeader, RegionId};
 use ipmb_lane::{Consumer, Popped, memory_len};
@@ -35,16 +35,18 @@ pub(super) struct Source {
     /// With so many regions it is time to let go of dead ones.
     tidy_at: usize,
     /// A message whose objects could not be taken over yet.
-    stalled: Option<Stalled>,
+    stalled: Option<(Pending, Vec<u8>)>,
     pub(super) gone: bool,
     dropped_before: u64,
 }
 
-struct Stalled {
+/// A message with attachments that is not put together yet.
+struct Pending {
     header: MessageHeader,
     sequence: u64,
     payload: Range<usize>,
-    body: Vec<u8>,
+    /// Once they are taken over; those of regions that are open are gone from it.
+    objects: Option<VecDeque<Option<OwnedObject>>>,
 }
 
 /// What one look at a source brought.
@@ -110,9 +112,9 @@ impl Source {
 
     /// Reads the next message. Its payload is in `buffer`.
     pub(super) fn pull(&mut self, buffer: &mut Vec<u8>, limit: u64) -> Result<Pull, PullError> {
-        if let Some(stalled) = self.stalled.take() {
-            *buffer = stalled.body;
-            return self.complete(stalled.header, stalled.sequence, stalled.payload, buffer);
+        if let Some((pending, body)) = self.stalled.take() {
+            *buffer = body;
+            return self.complete(pending, buffer);
         }
         let Some(lane) = self.lanes.front_mut() else {
             return Ok(Pull::Nothing);
@@ -142,7 +144,15 @@ impl Source {
                 header,
                 sequence,
                 payload,
-            } => self.complete(header, sequence, payload, buffer),
+            } => {
+                let pending = Pending {
+                    header,
+                    sequence,
+                    payload,
+                    objects: None,
+                };
+                self.complete(pending, buffer)
+            }
             Frame::Forget(regions) => {
                 for region in regions {
                     self.regions.remove(&region);
@@ -184,45 +194,48 @@ impl Source {
         }
     }
 
-    fn complete(
-        &mut self,
-        header: MessageHeader,
-        sequence: u64,
-        payload: Range<usize>,
-        buffer: &mut Vec<u8>,
-    ) -> Result<Pull, PullError> {
-        let beside = header.objects_beside();
-        let mut objects = VecDeque::new();
-        if beside > 0 {
-            // Each look at all of them is paid for by as many new ones.
-            if self.regions.len() >= self.tidy_at {
-                self.tidy_regions();
+    fn complete(&mut self, mut pending: Pending, buffer: &mut Vec<u8>) -> Result<Pull, PullError> {
+        match self.attach_objects(&mut pending) {
+            Ok(()) => Ok(Pull::Message(assemble(
+                pending.header,
+                pending.payload,
+                pending.objects.unwrap_or_default(),
+                &self.regions,
+            ))),
+            Err(PullError::Resources(error)) => {
+                self.stalled = Some((pending, std::mem::take(buffer)));
+                Err(PullError::Resources(error))
             }
-            match self.collect(sequence, beside) {
-                Ok(collected) => objects = collected,
-                Err(PullError::Resources(error)) => {
-                    let body = std::mem::take(buffer);
-                    self.stalled = Some(Stalled {
-                        header,
-                        sequence,
-                        payload,
-                        body,
-                    });
-                    return Err(PullError::Resources(error));
-                }
-                Err(error) => return Err(error),
-            }
+            Err(error) => Err(error),
         }
-        Ok(Pull::Message(assemble(
-            header,
-            payload,
-            objects,
-            &mut self.regions,
-        )))
+    }
+
+    /// Takes the objects of a message over, and opens its regions.
+    fn attach_objects(&mut self, pending: &mut Pending) -> Result<(), PullError> {
+        let beside = pending.header.objects_beside();
+        if beside == 0 {
+            return Ok(());
+        }
+        // Each look at all of them is paid for by as many new ones.
+        if self.regions.len() >= self.tidy_at {
+            self.tidy_regions();
+        }
+        if pending.objects.is_none() {
+            pending.objects = Some(self.collect(pending.sequence, beside)?);
+        }
+        if let Some(objects) = &mut pending.objects {
+            open_regions(&pending.header, objects, &mut self.regions)
+                .map_err(PullError::Resources)?;
+        }
+        Ok(())
     }
 
     /// Reads the channel until the objects of a message are all there.
-    fn collect(&mut self, sequence: u64, count: u64) -> Result<VecDeque<OwnedObject>, PullError> {
+    fn collect(
+        &mut self,
+        sequence: u64,
+        count: u64,
+    ) -> Result<VecDeque<Option<OwnedObject>>, PullError> {
         loop {
             // What belongs to earlier messages belongs to messages that were given up.
             while self.objects.front().is_some_and(|(of, _)| *of < sequence) {
@@ -237,7 +250,7 @@ impl Source {
                 return Ok(self
                     .objects
                     .drain(..count as usize)
-                    .map(|(_, object)| object)
+                    .map(|(_, object)| Some(object))
                     .collect());
             }
             // A sender hands the objects over before it publishes the message.
@@ -286,13 +299,13 @@ impl Source {
                     .extend(objects.into_iter().map(|object| (sequence, object)));
             }
             PairPacket::Lane { number } if number < self.offered => {} // offered again
-            PairPacket::Lane { number } if number == self.offered => self.attach(objects)?,
+            PairPacket::Lane { number } if number == self.offered => self.attach_lane(objects)?,
             PairPacket::Lane { .. } => return Err(Malformed::Packet.into()),
         }
         Ok(true)
     }
 
-    fn attach(&mut self, objects: Vec<OwnedObject>) -> Result<(), PullError> {
+    fn attach_lane(&mut self, objects: Vec<OwnedObject>) -> Result<(), PullError> {
         let bad = |why: &dyn std::fmt::Display| Malformed::BadLane(why.to_string());
         let Ok([memory, room]) = <[OwnedObject; 2]>::try_from(objects) else {
             return Err(bad(&"its objects are missing").into());

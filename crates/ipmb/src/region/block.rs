@@ -48,11 +48,27 @@ impl Block {
         high.store(u64::from_le_bytes(second_half(&id)));
         length.store(size as u64);
         magic.store(MAGIC);
-        Self::assemble(RegionId(id), size, memory, object.into())
+        let object = object.into();
+        let prepared = Prepared::new(RegionId(id), size, memory, &object)?;
+        Ok(Self::assemble(prepared, object))
     }
 
     /// Opens a block that somebody else made. `expected`: the id and size that its sender named.
-    pub(crate) fn open(object: Object, expected: Option<(RegionId, u64)>) -> io::Result<Arc<Self>> {
+    ///
+    /// # Errors
+    ///
+    /// The object comes back: it may be that it can be opened when there are free descriptors.
+    pub(crate) fn open(
+        object: Object,
+        expected: Option<(RegionId, u64)>,
+    ) -> Result<Arc<Self>, (io::Error, Object)> {
+        match Self::prepare(&object, expected) {
+            Ok(prepared) => Ok(Self::assemble(prepared, object)),
+            Err(error) => Err((error, object)),
+        }
+    }
+
+    fn prepare(object: &Object, expected: Option<(RegionId, u64)>) -> io::Result<Prepared> {
         let mapping = map_memory(object.as_fd(), Access::ReadWrite, HEADER_LEN..=usize::MAX)
             .map_err(io::Error::other)?;
         let memory = Shared::new(mapping);
@@ -68,36 +84,20 @@ impl Block {
                 "the object is no memory region of ipmb",
             ));
         }
-        Self::assemble(id, size as usize, memory, object)
+        Prepared::new(id, size as usize, memory, object)
     }
 
-    fn assemble(
-        id: RegionId,
-        size: usize,
-        memory: Shared,
-        object: Object,
-    ) -> io::Result<Arc<Self>> {
-        let cells =
-            Cells::new(memory.clone(), CELLS_OFFSET, CELL_COUNT).map_err(io::Error::other)?;
-        let claim = Claim::take(object.as_fd(), PROCESS_SLOTS)?;
-        // Cells under the slot's number are those of an earlier owner of the slot, which is dead.
-        for (cell, owner, nonce) in cells.owners() {
-            if owner == claim.slot() {
-                cells.release(cell, owner, nonce);
-            }
-        }
-        let mut seed = [0; 8];
-        ipmb_sys::random(&mut seed)?;
-        Ok(Arc::new(Self {
-            id,
-            size,
-            memory,
-            cells,
+    fn assemble(prepared: Prepared, object: Object) -> Arc<Self> {
+        Arc::new(Self {
+            id: prepared.id,
+            size: prepared.size,
+            memory: prepared.memory,
+            cells: prepared.cells,
             object,
-            claim,
-            nonce: Mutex::new(u64::from_le_bytes(seed)),
+            claim: prepared.claim,
+            nonce: Mutex::new(prepared.nonce),
             fork_generation: fork_generation(),
-        }))
+        })
     }
 
     pub(crate) fn id(&self) -> RegionId {
@@ -142,6 +142,40 @@ impl Block {
         if self.fork_generation == fork_generation() {
             self.cells.release(cell, self.claim.slot(), nonce);
         }
+    }
+}
+
+/// All that a view of a block takes but its object.
+struct Prepared {
+    id: RegionId,
+    size: usize,
+    memory: Shared,
+    cells: Cells<Shared>,
+    claim: Claim,
+    nonce: u64,
+}
+
+impl Prepared {
+    fn new(id: RegionId, size: usize, memory: Shared, object: &Object) -> io::Result<Self> {
+        let cells =
+            Cells::new(memory.clone(), CELLS_OFFSET, CELL_COUNT).map_err(io::Error::other)?;
+        let claim = Claim::take(object.as_fd(), PROCESS_SLOTS)?;
+        // Cells under the slot's number are those of an earlier owner of the slot, which is dead.
+        for (cell, owner, nonce) in cells.owners() {
+            if owner == claim.slot() {
+                cells.release(cell, owner, nonce);
+            }
+        }
+        let mut seed = [0; 8];
+        ipmb_sys::random(&mut seed)?;
+        Ok(Self {
+            id,
+            size,
+            memory,
+            cells,
+            claim,
+            nonce: u64::from_le_bytes(seed),
+        })
     }
 }
 

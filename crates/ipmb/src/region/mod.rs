@@ -67,6 +67,7 @@ impl MemoryRegion {
     pub fn from_object(object: Object) -> Self {
         Self(
             Block::open(object, None)
+                .map_err(|(error, _)| error)
                 .and_then(hold)
                 .map_err(Failure::from),
         )

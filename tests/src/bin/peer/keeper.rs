@@ -1,14 +1,20 @@
 //! `keeper LABEL ANSWER`: holds memory regions as it is told, and prints what it sees.
 //!
-//! * `recv`: receives a message with one region, keeps it, prints its first byte and its holders;
+//! * `recv`: receives a message with one region, keeps it, prints its first byte and its holders,
+//!   or `poor` if there are no descriptors for it;
+//! * `spare N`: has N free descriptors from now on; `rich`: has enough again;
 //! * `write N`: writes N into the first byte of the oldest region that it keeps;
 //! * `drop`: drops the oldest region that it keeps;
 //! * `return`: sends the oldest region that it keeps to ANSWER.
 
 use super::{Job, hear, say};
-use ipmb::{Message, Selector, label};
+use ipmb::{Message, RecvError, Selector, label};
 use ipmb_tests::DEADLINE;
-use std::collections::VecDeque;
+use rustix::process::{Resource, Rlimit, setrlimit};
+use std::{collections::VecDeque, fs::File};
+
+/// So many descriptors it has at most when it is to have few.
+const MOST: u64 = 128;
 
 pub(super) fn run(job: &Job) {
     let options = job.options(label!(job.argument(0)));
@@ -16,10 +22,17 @@ pub(super) fn run(job: &Job) {
     let (sender, receiver) = ipmb::join::<(), ()>(options, Some(DEADLINE)).expect("joins");
     say("joined");
     let mut kept = VecDeque::new();
+    let mut ballast = Vec::new();
     while let Some(line) = hear() {
         match line.as_str() {
             "recv" => {
-                let mut message = receiver.recv(Some(DEADLINE)).expect("a message");
+                let mut message = match receiver.recv(Some(DEADLINE)) {
+                    Err(RecvError::Resources(_)) => {
+                        say("poor");
+                        continue;
+                    }
+                    message => message.expect("a message"),
+                };
                 let mut region = message.memory_regions.remove(0);
                 let first = region.map(..1).expect("memory")[0];
                 say(format_args!("{first} {}", region.ref_count()));
@@ -35,6 +48,24 @@ pub(super) fn run(job: &Job) {
                 message.memory_regions.push(region);
                 sender.send(message).expect("sends");
                 say("returned");
+            }
+            "rich" => {
+                ballast.clear();
+                say("rich");
+            }
+            line if line.starts_with("spare ") => {
+                let most = Some(MOST);
+                let limit = Rlimit {
+                    current: most,
+                    maximum: most,
+                };
+                setrlimit(Resource::Nofile, limit).expect("it is less than before");
+                while let Ok(null) = File::open("/dev/null") {
+                    ballast.push(null);
+                }
+                let spare: usize = line["spare ".len()..].parse().expect("a number");
+                ballast.truncate(ballast.len() - spare);
+                say("spare");
             }
             line => {
                 let number = line.strip_prefix("write ").expect("a command");

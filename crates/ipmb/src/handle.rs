@@ -3,14 +3,10 @@
 use crate::{
     JoinError, Options, Scope, driver,
     endpoint::{Endpoint, Status},
-    inbox::Patience,
+    patience::Patience,
 };
 use ipmb_sys::{Rendezvous, RuntimeDirectory};
-use std::{
-    fmt, io,
-    sync::{Arc, PoisonError},
-    thread::JoinHandle,
-};
+use std::{fmt, io, sync::Arc, thread::JoinHandle};
 
 /// Held by the sender's clones and the receiver; the last one to go makes the endpoint leave.
 pub(crate) struct Handle {
@@ -66,13 +62,7 @@ impl Handle {
                 Status::Joining if patience.is_over() => return Err(JoinError::Timeout),
                 Status::Joining => {}
             }
-            link = match patience.left() {
-                None => changed.wait(link).unwrap_or_else(PoisonError::into_inner),
-                Some(left) => {
-                    let waited = changed.wait_timeout(link, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            link = patience.wait(changed, link);
         }
     }
 }

@@ -224,6 +224,7 @@ mod memory;
 mod message;
 mod object;
 mod options;
+mod patience;
 mod peer;
 pub mod platform;
 mod receiver;
@@ -273,7 +274,7 @@ pub fn join<T: MessageBox, R: MessageBox>(
     options: Options,
     timeout: Option<Duration>,
 ) -> Result<(EndpointSender<T>, EndpointReceiver<R>), JoinError> {
-    let handle = handle::Handle::join(options, inbox::Patience::from_timeout(timeout))?;
+    let handle = handle::Handle::join(options, patience::Patience::from_timeout(timeout))?;
     let handle = Arc::new(handle);
     Ok((
         EndpointSender::new(Arc::clone(&handle)),

@@ -1,6 +1,6 @@
 //! The receiving half of an endpoint.
 
-use crate::{Message, MessageBox, RecvError, Statistics, handle::Handle, inbox::Patience};
+use crate::{Message, MessageBox, RecvError, Statistics, handle::Handle, patience::Patience};
 use std::{
     fmt,
     marker::PhantomData,

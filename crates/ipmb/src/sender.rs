@@ -2,7 +2,7 @@
 
 use crate::{
     Message, MessageBox, SendError, SendTimeoutError, TrySendError, endpoint::Endpoint,
-    handle::Handle, inbox::Patience,
+    handle::Handle, patience::Patience,
 };
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 

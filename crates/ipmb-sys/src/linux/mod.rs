@@ -3,6 +3,7 @@
 mod channel;
 mod claim;
 mod credentials;
+mod descriptors;
 mod directory;
 mod doorbell;
 mod fork;
@@ -17,6 +18,7 @@ mod seat;
 pub use channel::{Channel, ChannelRecvError, ChannelSendError, MAX_OBJECTS, MAX_PACKET};
 pub use claim::Claim;
 pub use credentials::Credentials;
+pub use descriptors::{is_out_of_descriptors, out_of_descriptors};
 pub use directory::{RuntimeDirectory, RuntimeDirectoryError, Scope};
 pub use doorbell::Doorbell;
 pub use fork::{ForkGuard, fork_generation};

@@ -127,7 +127,7 @@ impl Driver {
             Ok(()) => {}
             Err(ChannelRecvError::Empty) => return Ok(false),
             Err(ChannelRecvError::NoDescriptors) => {
-                self.starve(&channel, io::Error::from_raw_os_error(24));
+                self.starve(&channel, ipmb_sys::out_of_descriptors());
                 return Ok(false);
             }
             Err(ChannelRecvError::Io(error)) => {

@@ -48,7 +48,7 @@ impl Driver {
             }
             Err(error) => {
                 tracing::warn!(%id, pid, %error, "an introduction cannot be used");
-                self.endpoint.link().lack = Some(error);
+                return self.endpoint.report_lack(error);
             }
         }
         self.endpoint.room.announce();

@@ -48,14 +48,8 @@ impl Driver {
             return;
         }
         let now = boot_time_ns().saturating_sub(GRACE_NS);
-        let late = |(&sequence, message): (&u64, &crate::endpoint::ParkedMessage)| {
-            (message.deadline <= now).then_some(sequence)
-        };
-        let expired: Vec<u64> = link.parked.entries.iter().filter_map(late).collect();
-        let routable = |(&sequence, message): (&u64, &crate::endpoint::ParkedMessage)| {
-            (message.state == ParkState::Routable).then_some(sequence)
-        };
-        let routable: Vec<u64> = link.parked.entries.iter().filter_map(routable).collect();
+        let expired = link.parked.which(|message| message.deadline <= now);
+        let routable = (link.parked).which(|message| message.state == ParkState::Routable);
         drop(link);
         expired
             .into_iter()
@@ -179,10 +173,7 @@ impl Endpoint {
 
     /// The controller that kept our messages is gone.
     pub(crate) fn unconfirm_parked(&self, link: &mut Link) {
-        let held = |(&sequence, message): (&u64, &crate::endpoint::ParkedMessage)| {
-            (message.state == ParkState::Held).then_some(sequence)
-        };
-        let held: Vec<u64> = link.parked.entries.iter().filter_map(held).collect();
+        let held = (link.parked).which(|message| message.state == ParkState::Held);
         for sequence in held {
             self.settle_parked(link, sequence, Some(ParkState::Asked));
         }

@@ -28,7 +28,7 @@ impl Driver {
                     Err(ConnectError::Busy) => ElectionEvent::Busy,
                     Err(ConnectError::Foreign { uid }) => ElectionEvent::Foreign { uid },
                     Err(ConnectError::NoDescriptors) => {
-                        return self.lack(io::Error::from_raw_os_error(24));
+                        return self.lack(ipmb_sys::out_of_descriptors());
                     }
                     Err(ConnectError::Io(error)) => return self.lack(error),
                     Err(error) => return self.lack(io::Error::other(error)),

@@ -3,7 +3,7 @@
 use super::{Endpoint, Status, routing::Route};
 use crate::{
     Message, MessageBox, SendError, TrySendError,
-    inbox::Patience,
+    patience::Patience,
     peer::{Attempt, Contact, Outbound, Peer, Progress},
 };
 use ipmb_core::{Selector, SelectorMode};

@@ -6,7 +6,7 @@ mod park;
 mod routing;
 
 pub(crate) use link::{Fate, Link, Pipe, Status};
-pub(crate) use park::{ParkState, ParkedMessage};
+pub(crate) use park::ParkState;
 pub(crate) use routing::{Bearings, Routing};
 
 use crate::{

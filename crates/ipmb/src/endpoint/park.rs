@@ -7,7 +7,7 @@
 use super::{Endpoint, Status};
 use crate::{
     Object, SendError,
-    inbox::Patience,
+    patience::Patience,
     peer::{Outbound, Peer, Progress},
     region::Flight,
 };
@@ -37,6 +37,14 @@ pub(crate) struct ParkedMessage {
     pub(crate) state: ParkState,
     /// How far the driver has come with sending it.
     pub(crate) sending: Option<Vec<(Arc<Peer>, Progress)>>,
+}
+
+impl ParkTable {
+    /// The numbers of the messages of which something is true, in order.
+    pub(crate) fn which(&self, mut is: impl FnMut(&ParkedMessage) -> bool) -> Vec<u64> {
+        let found = self.entries.iter().filter(|(_, message)| is(message));
+        found.map(|(&sequence, _)| sequence).collect()
+    }
 }
 
 /// How far the parking of a message has come.
@@ -144,7 +152,7 @@ impl Endpoint {
             if patience.is_over() {
                 return Ok(());
             }
-            link = wait(self, link, patience);
+            link = patience.wait(self.link_changed(), link);
         }
     }
 
@@ -161,7 +169,7 @@ impl Endpoint {
             if patience.is_over() || matches!(link.status, Status::Lost(_)) {
                 return false;
             }
-            link = wait(self, link, patience);
+            link = patience.wait(self.link_changed(), link);
         }
         true
     }
@@ -192,24 +200,6 @@ impl Endpoint {
             };
         }
         self.link_changed().notify_all();
-    }
-}
-
-fn wait<'a>(
-    endpoint: &Endpoint,
-    link: std::sync::MutexGuard<'a, super::Link>,
-    patience: Patience,
-) -> std::sync::MutexGuard<'a, super::Link> {
-    use std::sync::PoisonError;
-    match patience.left() {
-        None => endpoint
-            .link_changed()
-            .wait(link)
-            .unwrap_or_else(PoisonError::into_inner),
-        Some(left) => {
-            let waited = endpoint.link_changed().wait_timeout(link, left);
-            waited.unwrap_or_else(PoisonError::into_inner).0
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{MemoryRegion, Object, region::Block};
 use ipmb_core::{FrameError, LaneMessage, MessageHeader, ParkId, RegionId, TypeId};
-use ipmb_sys::OwnedObject;
+use ipmb_sys::{OwnedObject, is_out_of_descriptors};
 use std::{
     collections::{HashMap, VecDeque},
     io,
@@ -176,9 +176,4 @@ pub(super) fn assemble(
         regions: regions.collect(),
         parked: header.parked,
     }
-}
-
-/// The numbers of EMFILE and ENFILE, which are the same everywhere on Linux.
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(23 | 24))
 }

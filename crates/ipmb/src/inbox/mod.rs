@@ -9,7 +9,7 @@ mod spin;
 pub(crate) use attachments::Delivery;
 pub use rx::Statistics;
 
-use crate::{Error, Message, MessageBox, RecvError, Selector, memory::Shared};
+use crate::{Error, Message, MessageBox, RecvError, Selector, memory::Shared, patience::Patience};
 use ipmb_core::LabelOp;
 use ipmb_lane::{READY_LEN, ReadySet, Sleeper};
 use ipmb_sys::{Channel, Doorbell, OwnedObject, Purpose, create_memory, page_size};
@@ -276,16 +276,7 @@ impl Inbox {
         if state.closed || patience.is_over() {
             return None;
         }
-        Some(match patience.left() {
-            None => self
-                .returned
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(left) => {
-                let waited = self.returned.wait_timeout(state, left);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-        })
+        Some(patience.wait(&self.returned, state))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -303,49 +294,5 @@ impl Inbox {
 
     fn arrivals(&self) -> MutexGuard<'_, Vec<Arrival>> {
         self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How long a call waits.
-#[derive(Clone, Copy)]
-pub(crate) enum Patience {
-    None,
-    Until(Instant),
-    Endless,
-}
-
-impl Patience {
-    pub(crate) fn from_timeout(timeout: Option<Duration>) -> Self {
-        // A time beyond what the clock can tell is as good as no limit.
-        match timeout {
-            None => Self::Endless,
-            Some(timeout) => Instant::now()
-                .checked_add(timeout)
-                .map_or(Self::Endless, Self::Until),
-        }
-    }
-
-    pub(crate) fn is_over(self) -> bool {
-        match self {
-            Self::None => true,
-            Self::Until(deadline) => Instant::now() >= deadline,
-            Self::Endless => false,
-        }
-    }
-
-    pub(crate) fn left(self) -> Option<Duration> {
-        match self {
-            Self::None => Some(Duration::ZERO),
-            Self::Until(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
-            Self::Endless => None,
-        }
-    }
-
-    pub(crate) fn deadline(self) -> Option<Instant> {
-        match self {
-            Self::None => Some(Instant::now()),
-            Self::Until(deadline) => Some(deadline),
-            Self::Endless => None,
-        }
     }
 }

@@ -2,7 +2,11 @@
 //! shown us.
 
 use super::attachments::{Frame, Incoming, Malformed, assemble, open_regions};
-use crate::{memory::Shared, peer::PairPacket, region::Block};
+use crate::{
+    memory::Shared,
+    peer::{PairPacket, largest_lane},
+    region::Block,
+};
 use ipmb_core::{MessageHeader, RegionId};
 use ipmb_lane::{Consumer, Popped, memory_len};
 use ipmb_sys::{Access, Channel, ChannelRecvError, Doorbell, OwnedObject, map_memory};
@@ -73,12 +77,11 @@ impl<E: Into<Malformed>> From<E> for PullError {
 
 impl Source {
     pub(super) fn new(pid: u32, channel: Arc<Channel>, slot: u32, budget: u64) -> Self {
-        let budget = usize::try_from(budget).unwrap_or(usize::MAX / 4);
         Self {
             pid,
             channel,
             slot,
-            largest_lane: budget.clamp(64 << 10, 1 << 40).next_power_of_two(),
+            largest_lane: largest_lane(budget),
             room: None,
             lanes: VecDeque::new(),
             offered: 0,
@@ -280,8 +283,7 @@ impl Source {
             Ok(()) => {}
             Err(ChannelRecvError::Empty | ChannelRecvError::Disconnected) => return Ok(false),
             Err(ChannelRecvError::NoDescriptors) => {
-                // The number is that of EMFILE everywhere on Linux.
-                return Err(PullError::Resources(io::Error::from_raw_os_error(24)));
+                return Err(PullError::Resources(ipmb_sys::out_of_descriptors()));
             }
             Err(ChannelRecvError::Io(error)) => return Err(PullError::Resources(error)),
             Err(_) => return Err(Malformed::Packet.into()),

@@ -16,6 +16,12 @@ pub(super) const FIRST_CAPACITY: usize = 64 << 10;
 /// in the middle of a write would be fatal, and page faults are slow.
 const RESERVED: usize = 16 << 20;
 
+/// The capacity up to which lanes to a receiver with this inbox budget grow. Both sides go by it.
+pub(crate) fn largest_lane(budget: u64) -> usize {
+    let budget = usize::try_from(budget).unwrap_or(usize::MAX / 4);
+    budget.clamp(FIRST_CAPACITY, 1 << 40).next_power_of_two()
+}
+
 /// All lanes to one receiver, oldest first. The last one is written to.
 #[derive(Default)]
 pub(crate) struct Lanes {

@@ -1,7 +1,7 @@
 //! The way to one receiver: its doorbell, its inbox, the channel and the lanes.
 
 use super::{
-    lanes::{Lanes, NoLane},
+    lanes::{Lanes, NoLane, largest_lane},
     outbound::is_sink_full,
 };
 use crate::{MessageBox, SendError, Sink, memory::Shared, region::Block};
@@ -155,8 +155,7 @@ impl Line {
     }
 
     pub(super) fn budget(&self) -> usize {
-        let budget = usize::try_from(self.limits.budget).unwrap_or(usize::MAX / 4);
-        budget.clamp(64 << 10, 1 << 40).next_power_of_two()
+        largest_lane(self.limits.budget)
     }
 
     pub(super) fn drops_oldest(&self) -> bool {

@@ -7,6 +7,7 @@ mod pair;
 mod room;
 mod steps;
 
+pub(crate) use lanes::largest_lane;
 pub(crate) use line::{Attempt, Line, Reach};
 pub(crate) use outbound::{ENVELOPE, Outbound, Progress};
 pub(crate) use pair::PairPacket;

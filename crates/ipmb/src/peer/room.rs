@@ -1,5 +1,6 @@
 //! Waiting for room in a lane.
 
+use crate::patience::Patience;
 use ipmb_sys::Doorbell;
 use std::{
     io,
@@ -69,32 +70,23 @@ impl RoomBell {
     /// Waits until there may be room, that is, for news since `ticket`; `false` when the deadline
     /// has passed.
     pub(crate) fn wait(&self, ticket: Ticket, deadline: Option<Instant>) -> bool {
+        let patience = deadline.map_or(Patience::Endless, Patience::Until);
         let mut state = self.lock();
         state.waiting += 1;
         let heard = loop {
             if state.news != ticket.0 {
                 break true;
             }
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
+            if patience.is_over() {
                 break false;
             }
             if state.led {
-                state = match left {
-                    None => self
-                        .changed
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner),
-                    Some(left) => {
-                        let waited = self.changed.wait_timeout(state, left);
-                        waited.unwrap_or_else(PoisonError::into_inner).0
-                    }
-                };
+                state = patience.wait(&self.changed, state);
                 continue;
             }
             state.led = true;
             drop(state);
-            let rung = self.doorbell.wait(left);
+            let rung = self.doorbell.wait(patience.left());
             state = self.lock();
             state.led = false;
             if !matches!(rung, Ok(false)) {

@@ -54,11 +54,7 @@ impl Host {
             match self.read_packet(driver, number) {
                 Ok(true) => {}
                 Ok(false) => return,
-                Err(()) => {
-                    self.remove(driver, number);
-                    let conn = ConnId(number);
-                    return self.input(driver, Input::Closed { conn }, &mut Vec::new());
-                }
+                Err(()) => return self.cut_off(driver, number),
             }
         }
     }
@@ -81,9 +77,7 @@ impl Host {
         if connection.pipe.queued() > QUEUED {
             let pid = connection.credentials.pid;
             tracing::warn!(pid, "a member is cut off: it does not read what it is told");
-            self.remove(driver, number);
-            let conn = ConnId(number);
-            return self.input(driver, Input::Closed { conn }, &mut Vec::new());
+            return self.cut_off(driver, number);
         }
         let interest = match all_sent {
             true => Interest::Readable,
@@ -96,6 +90,13 @@ impl Host {
                 .poller
                 .modify(channel, token::CONNECTION | number, interest);
         }
+    }
+
+    /// Closes a connection, and tells the controller.
+    fn cut_off(&mut self, driver: &mut Driver, number: u64) {
+        self.remove(driver, number);
+        let conn = ConnId(number);
+        self.input(driver, Input::Closed { conn }, &mut Vec::new());
     }
 
     pub(super) fn remove(&mut self, driver: &mut Driver, number: u64) -> Option<Connection> {

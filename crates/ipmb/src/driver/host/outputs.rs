@@ -50,13 +50,13 @@ impl Host {
                 bytes,
                 attach,
                 framed,
-            } => {
-                let attached = self.attachments_patiently(driver, &attach);
-                if let Err(error) = self.send(driver, conn, bytes, attached, framed) {
+            } => match self.attachments_patiently(driver, &attach) {
+                Ok(attached) => self.send(driver, conn, bytes, attached, framed),
+                Err(error) => {
                     tracing::warn!(%conn, %error, "a member cannot be told: cut off");
                     answers.push(Answer::Closed(conn));
                 }
-            }
+            },
             Output::Close { conn, reason } => {
                 if let Some(connection) = self.remove(driver, conn.0) {
                     let pid = connection.credentials.pid;
@@ -146,12 +146,11 @@ impl Host {
         driver: &mut Driver,
         conn: ConnId,
         bytes: Vec<u8>,
-        attached: io::Result<Vec<OwnedObject>>,
+        attached: Vec<OwnedObject>,
         framed: bool,
-    ) -> io::Result<()> {
-        let attached = attached?;
+    ) {
         let Some(connection) = self.connections.get_mut(&conn.0) else {
-            return Ok(());
+            return;
         };
         let sent = match framed {
             true => connection.pipe.send(&bytes, attached),
@@ -159,7 +158,6 @@ impl Host {
         };
         // A broken pipe shows when it is read from.
         self.mind_queue(driver, conn.0, !matches!(sent, Ok(false)));
-        Ok(())
     }
 
     /// `Ok(false)`: the process is dead already.

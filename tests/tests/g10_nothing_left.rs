@@ -325,7 +325,7 @@ fn assert_joins_at_once(bus: &Bus) -> Duration {
     let (_sender, receiver) =
         ipmb::join::<(), BytesMessage>(options, Some(DEADLINE)).expect("joins");
     let time = start.elapsed();
-    assert!(time < Duration::from_secs(1), "{time:?}");
+    assert!(time < Duration::from_secs(5), "{time:?}");
     assert!(receiver.try_recv().unwrap().is_none());
     assert_eq!(receiver.statistics(), Default::default());
     time

@@ -19,7 +19,7 @@ fn g3_nothing_is_lost_while_50_controllers_are_killed() {
     println!("{KILLS} kills of the controller among {messages} messages:\n{pauses}");
     // Sixteen processes keep the processors busy, and have to take part in each failover: here
     // it is the scheduler that is slow. See G9 for the goal.
-    pauses.assert(Duration::from_secs(1), Duration::from_secs(5));
+    pauses.assert(Duration::from_secs(1));
 }
 
 #[test]

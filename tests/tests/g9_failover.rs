@@ -7,8 +7,6 @@ use ipmb_tests::{
 };
 use std::time::Duration;
 
-// The goal is 10 ms for the worst. But the machine may be busy with other things, too.
-
 #[test]
 fn g9_joins_and_first_sends_hardly_pause_when_the_controller_is_killed() {
     let bus = Bus::new();
@@ -25,7 +23,7 @@ fn g9_joins_and_first_sends_hardly_pause_when_the_controller_is_killed() {
         sink.expect(&format!("probes {}", if index == 7 { PROBES } else { 0 }));
     }
     println!("{KILLS} kills of the controller of a quiet bus:\n{pauses}");
-    pauses.assert(Duration::from_millis(10), Duration::from_millis(250));
+    pauses.assert(Duration::from_millis(10));
 }
 
 #[test]
@@ -36,5 +34,5 @@ fn g9_joins_and_first_sends_hardly_pause_under_traffic() {
     let pauses = Pauses::measure(&mut controllers, Crowd::PROBED);
     let messages = crowd.finish(PROBES);
     println!("{KILLS} kills of the controller among {messages} messages:\n{pauses}");
-    pauses.assert(Duration::from_millis(50), Duration::from_millis(500));
+    pauses.assert(Duration::from_millis(10));
 }

@@ -14,6 +14,8 @@ use std::{
 /// Somebody else.
 const NOBODY: u32 = 65534;
 const LIMIT: u64 = 1 << 20;
+/// Less than the 2 s that a handshake may take: nobody waits for that limit.
+const AT_ONCE: Duration = Duration::from_millis(1900);
 
 fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
@@ -92,7 +94,7 @@ fn a_wrong_token_is_refused() {
         let start = Instant::now();
         let said = join_as(&mut bob, bad::IDENTIFIER, token, LIMIT);
         assert_eq!(said, "Err(TokenMismatch)");
-        assert!(start.elapsed() < Duration::from_secs(1));
+        assert!(start.elapsed() < AT_ONCE);
         // And may try again with the right one.
         assert_eq!(join(&mut bob), "Ok(())");
         assert_eq!(alice.ask("send bob 3 0"), "Ok(())");
@@ -128,7 +130,7 @@ fn a_socket_of_another_user_is_refused() {
     let result = try_join(&bus);
     let refused = matches!(result, Err(JoinError::ForeignController { uid: NOBODY }));
     assert!(refused, "{result:?}");
-    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(start.elapsed() < AT_ONCE);
     // Its socket is dead without it, and replaced.
     drop(squatter);
     try_join(&bus).unwrap();

@@ -10,7 +10,7 @@ fn at_once(peer: &mut Peer, question: &str, start: &str) {
     let answer = peer.ask(question);
     assert_starts(&answer, start);
     let took = asked.elapsed();
-    assert!(took < Duration::from_secs(2), "{question}: {took:?}");
+    assert!(took < Duration::from_secs(5), "{question}: {took:?}");
 }
 
 const LACK: &str = "Err(Resources(Os { code: 24";
@@ -34,7 +34,7 @@ fn to_join_without_descriptors_is_an_error_and_can_be_tried_again() {
                 answer.starts_with(LACK) || answer.starts_with("Err(RuntimeDirectory(Io"),
                 "{answer}"
             );
-            assert!(asked.elapsed() < Duration::from_secs(2));
+            assert!(asked.elapsed() < Duration::from_secs(5));
             assert_eq!(descriptors(bob.pid()), poor);
         }
         assert_eq!(bob.ask("descriptors"), "some");

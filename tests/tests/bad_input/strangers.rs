@@ -53,9 +53,10 @@ fn strangers_delay_nobody(how: &str) {
     echo.expect("joined");
     let options = bus.options(label!("test")).with_controller_affinity(false);
     let endpoint = ipmb::join::<String, String>(options, Some(DEADLINE)).unwrap();
+    // Afterwards the controller may not have heard yet who left last.
+    let descriptors = proc::descriptors(controller.pid());
     measure(&bus, &endpoint);
     let before = measure(&bus, &endpoint);
-    let descriptors = proc::descriptors(controller.pid());
     let strangers: Vec<Peer> = (0..2)
         .map(|_| bus.peer("stranger", &[how, CONNECTIONS]))
         .collect();

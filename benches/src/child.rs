@@ -1,5 +1,5 @@
-//! One of the two processes of a measurement. It prints lines: `ready`, `figure VALUE NAME`, `done`
-//! or `failed WHY`.
+//! One of the processes of a measurement. It prints lines: `ready`, `figure VALUE NAME`, `done` or
+//! `failed WHY`; and reads one: `go`.
 
 use crate::{
     Result, machine,
@@ -16,6 +16,7 @@ pub(crate) const OPTION: &str = "--child";
 pub(crate) struct Part<'a> {
     pub peer: &'a str,
     pub role: Role,
+    pub index: usize,
     /// The core to stay on.
     pub core: Option<usize>,
     pub directory: &'a str,
@@ -29,35 +30,54 @@ impl<'a> Part<'a> {
             OPTION.to_owned(),
             self.peer.to_owned(),
             format!("{:?}", self.role),
+            self.index.to_string(),
             self.core
                 .map_or_else(|| "any".to_owned(), |it| it.to_string()),
             self.directory.to_owned(),
             task.work.name().to_owned(),
             task.size.to_string(),
+            task.receivers.to_string(),
+            task.senders.to_string(),
             task.warm_up.as_micros().to_string(),
             task.time.as_micros().to_string(),
         ]
     }
 
     fn from_arguments(arguments: &'a [String]) -> Result<Self> {
-        let [peer, role, core, directory, work, size, warm_up, time] = arguments else {
+        let [
+            peer,
+            role,
+            index,
+            core,
+            directory,
+            work,
+            size,
+            receivers,
+            senders,
+            warm_up,
+            time,
+        ] = arguments
+        else {
             return Err("that is for the benchmark itself".into());
         };
         let work = Work::ALL.into_iter().find(|it| it.name() == work);
         let task = Task {
             work: work.ok_or("no such work")?,
             size: size.parse()?,
+            receivers: receivers.parse()?,
+            senders: senders.parse()?,
             warm_up: Duration::from_micros(warm_up.parse()?),
             time: Duration::from_micros(time.parse()?),
         };
-        let role = if role == "First" {
-            Role::First
+        let role = if role == "Receiver" {
+            Role::Receiver
         } else {
-            Role::Second
+            Role::Sender
         };
         Ok(Self {
             peer,
             role,
+            index: index.parse()?,
             core: core.parse().ok(),
             directory,
             task,
@@ -72,7 +92,7 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
                 println!("figure {value} {name}");
             }
             println!("done");
-            // What this process holds may be all that keeps the other going.
+            // What this process holds may be all that keeps the others going.
             let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
             ExitCode::SUCCESS
         }
@@ -92,7 +112,11 @@ fn play(arguments: &[String]) -> Result<Figures> {
     let peer = peers::find(part.peer).ok_or("no such peer")?;
     let seat = Seat {
         role: part.role,
+        index: part.index,
+        receivers: part.task.receivers,
+        senders: part.task.senders,
         directory: part.directory.into(),
+        core: part.core,
     };
     (peer.play)(&seat, &part.task)
 }

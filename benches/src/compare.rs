@@ -1,10 +1,11 @@
 //! Which measurements there are, and in which order.
 
 use crate::{
-    Result, machine,
+    Result,
+    machine::Cores,
     options::Options,
-    pair,
     peers::{self, Entry},
+    processes,
     progress::Progress,
     report::{self, Tsv},
     work::{Task, Work},
@@ -22,14 +23,14 @@ pub(crate) struct Outcome {
 /// Runs it all, prints tables, and says whether ours did its part.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let cores = if options.pin {
-        machine::two_cores()
+        Cores::all()
     } else {
-        None
+        Cores::none()
     };
     let mut tsv = options.tsv.as_deref().map(Tsv::create).transpose()?;
     let tasks = tasks(options);
     let peers = peers(options);
-    println!("{}", report::head(options, cores));
+    println!("{}", report::head(options, &cores));
 
     let mut progress = Progress::new(tasks.len() * peers.len() * options.repetitions);
     let mut well = true;
@@ -39,13 +40,13 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             // Not always the same one first: what comes after another may find a warmer machine.
             outcomes.rotate_left(1);
             for outcome in &mut outcomes {
-                let (name, size) = (outcome.peer.name, report::size(task.size));
-                let work = task.work.name();
+                let (work, variant) = (task.work.name(), report::variant(&task));
+                let name = outcome.peer.name;
+                let repetition = repetition + 1;
                 progress.step(&format!(
-                    "{work}, {size}, {name}, repetition {}",
-                    repetition + 1
+                    "{work}, {variant}, {name}, repetition {repetition}"
                 ));
-                outcome.repeat(task, cores);
+                outcome.repeat(task, &cores);
             }
         }
         outcomes.sort_by_key(|it| peers.iter().position(|peer| peer.name == it.peer.name));
@@ -71,9 +72,9 @@ impl Outcome {
     }
 
     /// Measures once more, unless it has failed already.
-    fn repeat(&mut self, task: Task, cores: Option<[usize; 2]>) {
+    fn repeat(&mut self, task: Task, cores: &Cores) {
         if self.stopped.is_none() {
-            match pair::measure(&self.peer, task, cores) {
+            match processes::measure(&self.peer, task, cores) {
                 Ok(figures) => self.repetitions.push(figures),
                 Err(error) => self.stopped = Some(error.to_string()),
             }
@@ -92,12 +93,16 @@ fn tasks(options: &Options) -> Vec<Task> {
         } else {
             &options.sizes
         };
-        tasks.extend(sizes.iter().map(|&size| Task {
-            work,
-            size,
-            warm_up: options.warm_up,
-            time: options.time,
-        }));
+        for &size in sizes {
+            tasks.extend(work.crews().iter().map(|&(receivers, senders)| Task {
+                work,
+                size,
+                receivers,
+                senders,
+                warm_up: options.warm_up,
+                time: options.time,
+            }));
+        }
     }
     tasks
 }

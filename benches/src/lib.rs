@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `peers` | the systems, a file each, behind one small trait |
 //! | `work` | what they are made to do, a file per kind |
-//! | `child` | one of the two processes of a measurement: it connects, works, prints figures |
-//! | `pair` | starts the two, waits for their figures with a deadline, kills them |
+//! | `child` | one of the processes of a measurement: it connects, works, prints figures |
+//! | `processes` | starts them, waits for their figures with a deadline, kills them |
 //! | `compare` | which measurements there are, and in which order |
 //! | `report` | table and TSV |
 
@@ -14,8 +14,8 @@ mod compare;
 mod machine;
 mod message;
 mod options;
-mod pair;
 mod peers;
+mod processes;
 mod progress;
 mod report;
 mod statistics;

@@ -1,8 +1,8 @@
 //! The machine: what it is, and its cores.
 
-use crate::Result;
+use crate::{Result, peers::Role, work::Task};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use std::{fs, thread};
+use std::{collections::HashSet, fs, thread};
 
 /// The machine in a line, for the head of a report.
 pub(crate) fn describe() -> String {
@@ -23,15 +23,56 @@ pub(crate) fn load() -> Option<f64> {
     load.split_whitespace().next()?.parse().ok()
 }
 
-/// Two different cores that we may use, not two threads of one if there is a choice.
-pub(crate) fn two_cores() -> Option<[usize; 2]> {
-    let allowed = sched_getaffinity(None).ok()?;
-    let mut cores = (0..CpuSet::MAX_CPU).filter(|it| allowed.is_set(*it));
-    let first = cores.next()?;
-    let rest: Vec<usize> = cores.collect();
-    let apart = rest.iter().find(|it| siblings(**it) != siblings(first));
-    let second = apart.or(rest.first())?;
-    Some([first, *second])
+/// The cores that processes are kept on.
+pub(crate) struct Cores(Vec<usize>);
+
+impl Cores {
+    /// All that we may use; not two threads of one core before all cores are taken.
+    pub(crate) fn all() -> Self {
+        let Ok(allowed) = sched_getaffinity(None) else {
+            return Self::none();
+        };
+        let mut cores = Vec::new();
+        let mut seen = HashSet::new();
+        let mut threads = Vec::new();
+        for core in (0..CpuSet::MAX_CPU).filter(|it| allowed.is_set(*it)) {
+            let taken = siblings(core).is_some_and(|it| !seen.insert(it));
+            if taken { &mut threads } else { &mut cores }.push(core);
+        }
+        cores.append(&mut threads);
+        Self(cores)
+    }
+
+    /// The system's scheduler decides.
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The core that a process has for itself: each if there are enough, else one that is the only
+    /// one of its role.
+    pub(crate) fn of(&self, task: &Task, role: Role, index: usize) -> Option<usize> {
+        let Self(cores) = self;
+        let place = match role {
+            _ if cores.len() < 2 => return None,
+            Role::Receiver if task.processes() <= cores.len() => index,
+            Role::Sender if task.processes() <= cores.len() => task.receivers + index,
+            Role::Receiver if task.receivers == 1 => 0,
+            Role::Sender if task.senders == 1 => 1,
+            _ => return None,
+        };
+        cores.get(place).copied()
+    }
+
+    /// How they are used, in a line.
+    pub(crate) fn describe(&self) -> String {
+        match self.0.as_slice() {
+            [] | [_] => "not pinned".to_owned(),
+            [receiver, sender, ..] => format!(
+                "receiver on core {receiver}, sender on core {sender}; where there are more processes \
+                 than cores, the only one of its role stays on its core, and the others are not pinned"
+            ),
+        }
+    }
 }
 
 /// Keeps this process, and the threads that it will start, on a core.

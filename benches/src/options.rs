@@ -10,7 +10,7 @@ Compares ipmb with what one would use instead, between two processes.
 
   --quick            short measurements: about a minute in all
   --peer NAME        only this system, and ours; may be repeated (--list shows them)
-  --work NAME        only this: one-way, round-trip, round-trip-asleep; may be repeated
+  --work NAME        only this: --work help lists them; may be repeated
   --size BYTES       only this size of messages, e.g. 64, 4K, 1M; may be repeated
   --repetitions N    of each measurement, the systems taking turns
   --time MS          of each measurement, in milliseconds

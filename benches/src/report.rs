@@ -1,7 +1,13 @@
 //! Table and TSV.
 
 use crate::{
-    Result, compare::Outcome, machine, options::Options, peers, statistics::Summary, work::Task,
+    Result,
+    compare::Outcome,
+    machine::{self, Cores},
+    options::Options,
+    peers,
+    statistics::Summary,
+    work::Task,
 };
 use std::{
     fmt::Write as _,
@@ -11,13 +17,10 @@ use std::{
 };
 
 /// What was measured where.
-pub(crate) fn head(options: &Options, cores: Option<[usize; 2]>) -> String {
-    let pinned = match cores {
-        Some([a, b]) => format!("receiver on core {a}, sender on core {b}"),
-        None => "not pinned".to_owned(),
-    };
+pub(crate) fn head(options: &Options, cores: &Cores) -> String {
+    let pinned = cores.describe();
     let mut head = format!(
-        "{}\n{pinned}; {} × {} ms after {} ms of warm-up, the systems taking turns; medians, min … max.\n\
+        "{}\n{pinned};\n{} × {} ms after {} ms of warm-up, the systems taking turns; medians, min … max.\n\
          “ipmb is”: how many times as good ipmb is as the system in that line.\n",
         machine::describe(),
         options.repetitions,
@@ -39,7 +42,7 @@ pub(crate) fn table(task: &Task, outcomes: &[Outcome]) -> String {
     let ours = outcomes.iter().find(|it| it.peer.name == peers::OURS);
     let ours = ours.and_then(|it| it.summary(headline.figure));
 
-    let mut table = format!("{}, {}\n", task.work.title(), size(task.size));
+    let mut table = format!("{}, {}\n", task.work.title(), variant(task));
     let details = task.work.details();
     let _ = write!(
         table,
@@ -88,7 +91,10 @@ pub(crate) struct Tsv(BufWriter<File>);
 impl Tsv {
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let mut file = BufWriter::new(File::create(path)?);
-        writeln!(file, "work\tbytes\tpeer\trepetition\tfigure\tvalue")?;
+        writeln!(
+            file,
+            "work\tbytes\treceivers\tsenders\tpeer\trepetition\tfigure\tvalue"
+        )?;
         Ok(Self(file))
     }
 
@@ -98,9 +104,10 @@ impl Tsv {
             for (index, figures) in outcome.repetitions.iter().enumerate() {
                 for (figure, value) in figures {
                     let (work, bytes, repetition) = (task.work.name(), task.size, index + 1);
+                    let (receivers, senders) = (task.receivers, task.senders);
                     writeln!(
                         self.0,
-                        "{work}\t{bytes}\t{name}\t{repetition}\t{figure}\t{value}"
+                        "{work}\t{bytes}\t{receivers}\t{senders}\t{name}\t{repetition}\t{figure}\t{value}"
                     )?;
                 }
             }
@@ -114,6 +121,15 @@ impl Outcome {
         let all = self.repetitions.iter().flatten();
         let values: Vec<f64> = all.filter(|it| it.0 == figure).map(|it| it.1).collect();
         Summary::of(&values)
+    }
+}
+
+/// What tells a task from others of its work.
+pub(crate) fn variant(task: &Task) -> String {
+    let size = size(task.size);
+    match (task.senders, task.receivers) {
+        (1, 1) => size,
+        (senders, receivers) => format!("{size}, {senders} → {receivers}"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What waking a process costs: an eventfd each way, and nothing else.
 
-use super::{Peer, Seat, handover::meet};
+use super::{Peer, Seat, handover::meet_one};
 use crate::{
     Result,
     message::{self, Checker, Phase, SMALLEST},
@@ -27,11 +27,12 @@ impl Peer for Eventfd {
     type Received<'a> = &'a [u8];
 
     fn refuses(task: &Task) -> Option<&'static str> {
-        (task.work == Work::OneWay).then_some("it carries no messages")
+        let round_trip = matches!(task.work, Work::RoundTrip | Work::RoundTripAsleep);
+        (!round_trip).then_some("it carries no messages")
     }
 
     fn connect(seat: &Seat) -> Result<Self> {
-        let [incoming, outgoing] = meet(seat, || {
+        let [incoming, outgoing] = meet_one(seat, || {
             let a = eventfd(0, EventfdFlags::CLOEXEC)?;
             let b = eventfd(0, EventfdFlags::CLOEXEC)?;
             let others = [dup(&b)?, dup(&a)?];

@@ -1,5 +1,5 @@
-//! How the bare mechanisms meet: the first process makes descriptors, and hands some to the second
-//! over a socket that nobody uses afterwards.
+//! How the bare mechanisms meet: a receiver makes descriptors, and hands some to each sender over a
+//! socket that nobody uses afterwards.
 
 use super::{Role, Seat};
 use crate::Result;
@@ -19,28 +19,44 @@ use std::{
 /// More than any of them hands over.
 const MOST: usize = 8;
 
-/// A process's own descriptors: the first `make`s both its own and the second's.
+/// A process's own descriptors, for each process of the other role. A receiver `make`s both its
+/// own and the sender's.
 pub(super) fn meet<const N: usize>(
     seat: &Seat,
-    make: impl FnOnce() -> Result<([OwnedFd; N], [OwnedFd; N])>,
-) -> Result<[OwnedFd; N]> {
-    let place = seat.directory.join("meet");
+    mut make: impl FnMut() -> Result<([OwnedFd; N], [OwnedFd; N])>,
+) -> Result<Vec<[OwnedFd; N]>> {
+    let place = |receiver| seat.directory.join(format!("meet-{receiver}"));
+    let mut all = Vec::new();
     match seat.role {
-        Role::First => {
-            let (own, others) = make()?;
-            let listener = UnixListener::bind(place)?;
+        Role::Receiver => {
+            let listener = UnixListener::bind(place(seat.index))?;
             seat.ready()?;
-            give(&listener.accept()?.0, &others)?;
-            Ok(own)
+            for _ in 0..seat.senders {
+                let (own, others) = make()?;
+                give(&listener.accept()?.0, &others)?;
+                all.push(own);
+            }
         }
-        Role::Second => {
-            let own = take(&UnixStream::connect(place)?)?;
+        Role::Sender => {
+            for receiver in 0..seat.receivers {
+                let own = take(&UnixStream::connect(place(receiver))?)?;
+                let count = own.len();
+                let own = own.try_into();
+                all.push(own.map_err(|_| format!("{count} descriptors came, not {N}"))?);
+            }
             seat.ready()?;
-            let count = own.len();
-            own.try_into()
-                .map_err(|_| format!("{count} descriptors came, not {N}").into())
         }
     }
+    Ok(all)
+}
+
+/// As [`meet`], where there is one process of either role.
+pub(super) fn meet_one<const N: usize>(
+    seat: &Seat,
+    make: impl FnMut() -> Result<([OwnedFd; N], [OwnedFd; N])>,
+) -> Result<[OwnedFd; N]> {
+    let one = meet(seat, make)?.pop();
+    one.ok_or_else(|| "there is nobody to meet".into())
 }
 
 fn give(stream: &UnixStream, descriptors: &[OwnedFd]) -> Result<()> {

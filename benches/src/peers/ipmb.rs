@@ -10,12 +10,18 @@ use ipmb::{BytesMessage, EndpointReceiver, EndpointSender, Message, Options, Sel
 pub(crate) struct Ipmb {
     sender: EndpointSender<BytesMessage>,
     receiver: EndpointReceiver<BytesMessage>,
-    other: &'static str,
+    others: &'static str,
+    several: bool,
 }
 
 impl Ipmb {
     fn send_owned(&self, payload: BytesMessage) -> Result<()> {
-        let message = Message::new(Selector::unicast(self.other), payload);
+        let selector = if self.several {
+            Selector::multicast(self.others)
+        } else {
+            Selector::unicast(self.others)
+        };
+        let message = Message::new(selector, payload);
         Ok(self.sender.send(message)?)
     }
 }
@@ -23,14 +29,14 @@ impl Ipmb {
 impl Peer for Ipmb {
     const NAME: &'static str = "ipmb";
     const ABOUT: &'static str =
-        "this: join, send, recv of a BytesMessage; the receiver joins first";
+        "this: join, send, recv of a BytesMessage; multicast to several; the receivers join first";
 
     type Received<'a> = Vec<u8>;
 
     fn connect(seat: &Seat) -> Result<Self> {
-        let (own, other) = match seat.role {
-            Role::First => ("first", "second"),
-            Role::Second => ("second", "first"),
+        let (own, others, several) = match seat.role {
+            Role::Receiver => ("receiver", "sender", false),
+            Role::Sender => ("sender", "receiver", seat.receivers > 1),
         };
         let options = Options::new("com.example.bench", label!(own), "")
             .with_runtime_directory(seat.directory.join("bus"));
@@ -39,7 +45,8 @@ impl Peer for Ipmb {
         Ok(Self {
             sender,
             receiver,
-            other,
+            others,
+            several,
         })
     }
 

@@ -1,5 +1,5 @@
 //! ipmb 0.8.5. The first to join is its controller, through which every message goes: here that
-//! is the receiver, which spares one of the two hops that it has among three or more.
+//! is the first receiver, which spares messages to it one of the two hops that others have.
 
 use super::{Peer, Role, Seat};
 use crate::{
@@ -15,12 +15,18 @@ const LARGEST: usize = 128 << 10;
 pub(crate) struct Ipmb08 {
     sender: EndpointSender<BytesMessage>,
     receiver: EndpointReceiver<BytesMessage>,
-    other: &'static str,
+    others: &'static str,
+    several: bool,
 }
 
 impl Ipmb08 {
     fn send_owned(&self, payload: BytesMessage) -> Result<()> {
-        let message = Message::new(Selector::unicast(self.other), payload);
+        let selector = if self.several {
+            Selector::multicast(self.others)
+        } else {
+            Selector::unicast(self.others)
+        };
+        let message = Message::new(selector, payload);
         self.sender
             .send(message)
             .map_err(|it| it.to_string().into())
@@ -34,7 +40,8 @@ impl Ipmb08 {
 
 impl Peer for Ipmb08 {
     const NAME: &'static str = "ipmb-0.8.5";
-    const ABOUT: &'static str = "what we replace, in the same way; its controller is the receiver";
+    const ABOUT: &'static str =
+        "what we replace, in the same way; its controller is the first receiver";
 
     type Received<'a> = Vec<u8>;
 
@@ -43,9 +50,9 @@ impl Peer for Ipmb08 {
     }
 
     fn connect(seat: &Seat) -> Result<Self> {
-        let (own, other) = match seat.role {
-            Role::First => ("first", "second"),
-            Role::Second => ("second", "first"),
+        let (own, others, several) = match seat.role {
+            Role::Receiver => ("receiver", "sender", false),
+            Role::Sender => ("sender", "receiver", seat.receivers > 1),
         };
         // Its name is one for the whole machine.
         let name = seat.directory.to_string_lossy().into_owned();
@@ -55,7 +62,8 @@ impl Peer for Ipmb08 {
         Ok(Self {
             sender,
             receiver,
-            other,
+            others,
+            several,
         })
     }
 

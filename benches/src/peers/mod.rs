@@ -1,4 +1,5 @@
-//! The systems, a file each, behind one small trait.
+//! The systems, a file each, behind one trait.
+#![allow(dead_code, reason = "the works that need it all come next")]
 
 mod eventfd;
 mod handover;
@@ -15,7 +16,8 @@ use crate::{
 };
 use std::{
     fmt::Write as _,
-    io::{self, Write as _},
+    io::{self, BufRead, Write as _},
+    os::fd::{BorrowedFd, OwnedFd},
     path::PathBuf,
 };
 
@@ -23,57 +25,145 @@ use std::{
 pub(crate) const OURS: &str = <ipmb::Ipmb as Peer>::NAME;
 
 /// A system, and one process's end of a connection through it.
+///
+/// A measurement has some receivers and some senders, each a process. What a sender sends goes to
+/// all receivers. Only where there is one of each do messages go back, too.
 pub(crate) trait Peer: Sized {
     /// Its name, on the command line too.
     const NAME: &'static str;
     /// What it is, in a line.
     const ABOUT: &'static str;
+    /// What it can beyond sending bytes: those methods below that have defaults. It is left out of
+    /// the works that need something else.
+    const OFFERS: &'static [Offer] = &[];
 
     /// What a message is when it has come: something owned, if its interface gives that.
     type Received<'a>: AsRef<[u8]>
     where
         Self: 'a;
 
-    /// Why it cannot do something.
+    /// Why it cannot do something that it should be able to do.
     fn refuses(_task: &Task) -> Option<&'static str> {
         None
     }
 
-    /// Meets the other process.
+    /// Meets the other processes.
     fn connect(seat: &Seat) -> Result<Self>;
 
-    /// Sends to the other. Where its interface takes something owned, that is made here.
+    /// Sends to all receivers, in one call where its interface has that; from a receiver, to the
+    /// sender. Where its interface takes something owned, that is made here.
     fn send(&mut self, message: &[u8]) -> Result<()>;
 
-    /// Waits for a message from the other.
+    /// Waits for a message from whoever sends one.
     fn receive(&mut self) -> Result<Self::Received<'_>>;
 
     /// Waits for a message, and sends it back.
     fn echo(&mut self, checker: &mut Checker) -> Result<Phase>;
+
+    /// Sends a message of `size` bytes that `fill` writes where the receivers will read it. It
+    /// writes the first word and the last byte; what is in between may be anything.
+    fn send_loaned(&mut self, _size: usize, _fill: Fill<'_>) -> Result<()> {
+        lacks("loans")
+    }
+
+    /// Waits for a message from `send_loaned`, and lets `look` at it where it lies.
+    fn receive_view(&mut self, _look: Look<'_>) -> Result<()> {
+        lacks("loans")
+    }
+
+    /// Sends a memory region of `size` bytes, of which `fill` writes the first word and the last
+    /// byte: a new one, or else one from its pool of recycled ones.
+    fn send_region(&mut self, _size: usize, _fresh: bool, _fill: Fill<'_>) -> Result<()> {
+        lacks("memory regions")
+    }
+
+    /// Waits for a memory region, lets `look` at it, and gives it up.
+    fn receive_region(&mut self, _look: Look<'_>) -> Result<()> {
+        lacks("memory regions")
+    }
+
+    /// Sends a message and a descriptor. Where its interface takes an owned one, it is cloned here.
+    fn send_object(&mut self, _message: &[u8], _object: BorrowedFd<'_>) -> Result<()> {
+        lacks("objects")
+    }
+
+    /// Waits for a message from `send_object`, lets `look` at it, and hands out the descriptor.
+    fn receive_object(&mut self, _look: Look<'_>) -> Result<OwnedFd> {
+        lacks("objects")
+    }
+
+    /// Sends a request to the receiver, waits for the reply, and lets `look` at that.
+    fn request(&mut self, _message: &[u8], _look: Look<'_>) -> Result<()> {
+        lacks("requests")
+    }
+
+    /// Waits for a request, and replies with what it has got.
+    fn reply(&mut self, _checker: &mut Checker) -> Result<Phase> {
+        lacks("requests")
+    }
 }
 
-/// Where one of the two processes of a measurement sits.
+/// Writes the first word and the last byte.
+pub(crate) type Fill<'a> = &'a mut dyn FnMut(&mut [u8]);
+/// Checks a message.
+pub(crate) type Look<'a> = &'a mut dyn FnMut(&[u8]) -> Result<()>;
+
+/// What not every system can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// `send_loaned`, `receive_view`.
+    Loans,
+    /// `send_region`, `receive_region`.
+    Regions,
+    /// `send_object`, `receive_object`.
+    Objects,
+    /// `request`, `reply`.
+    Requests,
+    /// `connect` works at any time and any number of times, and dropping takes it back: one can
+    /// join and leave while others go on.
+    Join,
+}
+
+fn lacks<T>(what: &str) -> Result<T> {
+    Err(format!("it has no {what}").into())
+}
+
+/// Where one process of a measurement sits.
 pub(crate) struct Seat {
     pub role: Role,
-    /// Of the two alone. Empty at first.
+    /// Among those of its role, from zero.
+    pub index: usize,
+    /// How many there are.
+    pub receivers: usize,
+    pub senders: usize,
+    /// Of this measurement alone. Empty at first.
     pub directory: PathBuf,
+    /// The core that this process stays on.
+    pub core: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Receives, or sends back.
-    First,
-    /// Sends, or asks. It is started when the first is ready.
-    Second,
+    /// Receives, or sends back. Receivers are started one after the other, each when the one before
+    /// is ready.
+    Receiver,
+    /// Sends, or asks. Senders are started when all receivers are ready, and begin when all senders
+    /// are ready.
+    Sender,
 }
 
 impl Seat {
-    /// Tells that the second can come. Every `connect` calls it, at once or after it has made
-    /// what the second is to find.
+    /// Tells that others can come: every `connect` calls it, a receiver when senders find it, a
+    /// sender when it has found the receivers.
     pub(crate) fn ready(&self) -> io::Result<()> {
         let mut output = io::stdout().lock();
         writeln!(output, "ready")?;
         output.flush()
+    }
+
+    /// Waits until all are ready.
+    pub(crate) fn wait_for_all(&self) -> io::Result<()> {
+        io::stdin().lock().read_line(&mut String::new()).map(drop)
     }
 }
 

@@ -1,9 +1,10 @@
 //! A pipe each way, with the length before each message.
 
-use super::{Peer, Seat, handover::meet};
+use super::{Peer, Seat, handover::meet_one};
 use crate::{
     Result,
     message::{Checker, Phase},
+    work::Task,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::{
@@ -36,8 +37,12 @@ impl Peer for Pipe {
 
     type Received<'a> = &'a [u8];
 
+    fn refuses(task: &Task) -> Option<&'static str> {
+        (task.processes() > 2).then_some("it is between two")
+    }
+
     fn connect(seat: &Seat) -> Result<Self> {
-        let [incoming, outgoing] = meet(seat, || {
+        let [incoming, outgoing] = meet_one(seat, || {
             let (read_a, write_a) = pipe_with(PipeFlags::CLOEXEC)?;
             let (read_b, write_b) = pipe_with(PipeFlags::CLOEXEC)?;
             Ok(([read_a, write_b], [read_b, write_a]))

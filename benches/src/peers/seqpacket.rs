@@ -1,4 +1,5 @@
-//! A pair of seqpacket sockets, as control channels use them.
+//! Pairs of seqpacket sockets, as control channels use them: one for each receiver, whose other end
+//! all senders share.
 
 use super::{Peer, Seat, handover::meet};
 use crate::{
@@ -6,28 +7,31 @@ use crate::{
     message::{Checker, Phase},
     work::Task,
 };
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
+use rustix::{
+    io::dup,
+    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair},
 };
 use std::os::fd::OwnedFd;
 
 const LARGEST: usize = 128 << 10;
 
 pub(crate) struct Seqpacket {
-    socket: OwnedFd,
+    /// Those of all receivers; in a receiver, its own.
+    sockets: Vec<OwnedFd>,
     buffer: Vec<u8>,
 }
 
 impl Seqpacket {
     fn fill(&mut self) -> Result<usize> {
-        let (length, _) = recv(&self.socket, &mut self.buffer[..], RecvFlags::empty())?;
+        let (length, _) = recv(&self.sockets[0], &mut self.buffer[..], RecvFlags::empty())?;
         Ok(length)
     }
 }
 
 impl Peer for Seqpacket {
     const NAME: &'static str = "seqpacket";
-    const ABOUT: &'static str = "floor: a pair of Unix seqpacket sockets, buffer reused";
+    const ABOUT: &'static str =
+        "floor: a pair of Unix seqpacket sockets per receiver, buffer reused";
 
     type Received<'a> = &'a [u8];
 
@@ -36,19 +40,19 @@ impl Peer for Seqpacket {
     }
 
     fn connect(seat: &Seat) -> Result<Self> {
-        let [socket] = meet(seat, || {
-            let flags = SocketFlags::CLOEXEC;
-            let (a, b) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-            Ok(([a], [b]))
-        })?;
+        let flags = SocketFlags::CLOEXEC;
+        let (own, others) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let sockets = meet(seat, || Ok(([dup(&own)?], [dup(&others)?])))?;
         Ok(Self {
-            socket,
+            sockets: sockets.into_iter().flatten().collect(),
             buffer: vec![0; LARGEST],
         })
     }
 
     fn send(&mut self, message: &[u8]) -> Result<()> {
-        send(&self.socket, message, SendFlags::NOSIGNAL)?;
+        for socket in &self.sockets {
+            send(socket, message, SendFlags::NOSIGNAL)?;
+        }
         Ok(())
     }
 
@@ -61,7 +65,7 @@ impl Peer for Seqpacket {
         let length = self.fill()?;
         let message = &self.buffer[..length];
         let phase = checker.check(message)?;
-        send(&self.socket, message, SendFlags::NOSIGNAL)?;
+        send(&self.sockets[0], message, SendFlags::NOSIGNAL)?;
         Ok(phase)
     }
 }

@@ -18,8 +18,8 @@ pub(super) const P99: &str = "99% µs";
 /// Asks again and again; with a `pace`, no sooner than that after the last time, so that the
 /// other has gone to sleep.
 pub(super) fn ask<P: Peer>(peer: &mut P, task: &Task, pace: Option<Duration>) -> Result<Figures> {
-    let mut stamper = Stamper::new(task.size);
-    let mut checker = Checker::new(task.size);
+    let mut stamper = Stamper::new(task.size, 0);
+    let mut checker = Checker::new(task.size, 1);
     let mut round = |phase| {
         if let Some(pace) = pace {
             thread::sleep(pace);
@@ -60,7 +60,7 @@ pub(super) fn ask<P: Peer>(peer: &mut P, task: &Task, pace: Option<Duration>) ->
 }
 
 pub(super) fn echo<P: Peer>(peer: &mut P, task: &Task) -> Result<Figures> {
-    let mut checker = Checker::new(task.size);
+    let mut checker = Checker::new(task.size, 1);
     while peer.echo(&mut checker)? != Phase::Last {}
     Ok(Vec::new())
 }

@@ -1,6 +1,8 @@
 //! One writer, one reader. A message is its length in 8 bytes, then its bytes, rounded up to 8;
 //! one longer than a piece streams through the ring, so that its copies in and out overlap.
 //!
+//! A reader that sleeps does so between messages, never within one. All its rings have one bell.
+//!
 //! Each side keeps what it last saw of the other's index, and looks again only when that does not
 //! suffice (as in B-Queue and FastForward, and every good ring since).
 
@@ -90,33 +92,101 @@ impl<const SLEEPS: bool> Writer<SLEEPS> {
     }
 }
 
-pub(super) struct Reader<const SLEEPS: bool> {
-    mapping: Mapping,
+/// The rings of one reader.
+pub(super) struct Readers<const SLEEPS: bool> {
+    readers: Vec<Reader>,
     bell: OwnedFd,
+    /// Whose turn it is.
+    turn: usize,
+}
+
+impl<const SLEEPS: bool> Readers<SLEEPS> {
+    pub(super) fn new(readers: Vec<Reader>, bell: OwnedFd) -> Self {
+        let turn = 0;
+        Self {
+            readers,
+            bell,
+            turn,
+        }
+    }
+
+    /// One in which a message has begun to come.
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<&mut Reader> {
+        if !self.look() {
+            self.wait()?;
+        }
+        Ok(&mut self.readers[self.turn])
+    }
+
+    /// Whether there is one, and finds the next.
+    #[inline]
+    fn look(&mut self) -> bool {
+        for _ in 0..self.readers.len() {
+            self.turn += 1;
+            if self.turn >= self.readers.len() {
+                self.turn = 0;
+            }
+            if self.readers[self.turn].has(LENGTH) {
+                return true;
+            }
+        }
+        false
+    }
+
+    #[cold]
+    fn wait(&mut self) -> Result<()> {
+        let mut start = None;
+        let mut spins = 0;
+        while !self.look() {
+            pause(&mut spins);
+            if !SLEEPS || spins % 32 != 0 || start.get_or_insert_with(Instant::now).elapsed() < SPIN
+            {
+                continue;
+            }
+            self.say_sleeping(1);
+            fence(Ordering::SeqCst);
+            if !self.look() {
+                read(&self.bell, &mut [0; 8])?;
+            }
+            self.say_sleeping(0);
+        }
+        Ok(())
+    }
+
+    fn say_sleeping(&self, value: u32) {
+        for reader in &self.readers {
+            let sleeping = &reader.mapping.indices().sleeping;
+            sleeping.0.store(value, Ordering::Relaxed);
+        }
+    }
+}
+
+pub(super) struct Reader {
+    mapping: Mapping,
     head: u64,
     tail_seen: u64,
 }
 
-impl<const SLEEPS: bool> Reader<SLEEPS> {
-    pub(super) fn new(memory: &impl AsFd, bell: OwnedFd) -> Result<Self> {
+impl Reader {
+    pub(super) fn new(memory: &impl AsFd) -> Result<Self> {
         Ok(Self {
             mapping: Mapping::new(memory)?,
-            bell,
             head: 0,
             tail_seen: 0,
         })
     }
 
     /// Reads a message into a vector of its own.
-    pub(super) fn read_owned(&mut self) -> Result<Vec<u8>> {
+    pub(super) fn read_owned(&mut self) -> Vec<u8> {
         let mut message = Vec::new();
-        self.read(&mut message)?;
-        Ok(message)
+        self.read(&mut message);
+        message
     }
 
     /// Reads a message in the place of what is in the vector.
-    pub(super) fn read(&mut self, message: &mut Vec<u8>) -> Result<()> {
-        self.wait_for(LENGTH)?;
+    pub(super) fn read(&mut self, message: &mut Vec<u8>) {
+        self.wait_for(LENGTH);
         let mut length = [0; LENGTH];
         // SAFETY: an array is valid for writes, and that much has been published.
         unsafe { self.mapping.get(self.head, length.as_mut_ptr(), LENGTH) };
@@ -127,7 +197,7 @@ impl<const SLEEPS: bool> Reader<SLEEPS> {
         message.reserve(rest);
         while rest > 0 {
             let piece = rest.min(PIECE);
-            self.wait_for(rounded(piece))?;
+            self.wait_for(rounded(piece));
             let done = message.len();
             // SAFETY: the vector has room for all that comes; the piece has been published, and is
             // initialised when it counts as part of the vector.
@@ -144,39 +214,23 @@ impl<const SLEEPS: bool> Reader<SLEEPS> {
                 .store(self.head, Ordering::Release);
             rest -= piece;
         }
-        Ok(())
     }
 
     #[inline]
-    fn wait_for(&mut self, length: usize) -> Result<()> {
-        if self.tail_seen >= self.head + length as u64 {
-            return Ok(());
+    fn wait_for(&mut self, length: usize) {
+        let mut spins = 0;
+        while !self.has(length) {
+            pause(&mut spins);
         }
-        self.wait_until(self.head + length as u64)
     }
 
-    fn wait_until(&mut self, tail: u64) -> Result<()> {
-        let indices = self.mapping.indices();
-        let mut look = || {
-            self.tail_seen = indices.tail.0.load(Ordering::Acquire);
-            self.tail_seen >= tail
-        };
-        let mut start = None;
-        let mut spins = 0;
-        while !look() {
-            pause(&mut spins);
-            if !SLEEPS || spins % 32 != 0 || start.get_or_insert_with(Instant::now).elapsed() < SPIN
-            {
-                continue;
-            }
-            indices.sleeping.0.store(1, Ordering::Relaxed);
-            fence(Ordering::SeqCst);
-            if !look() {
-                read(&self.bell, &mut [0; 8])?;
-            }
-            indices.sleeping.0.store(0, Ordering::Relaxed);
+    #[inline]
+    fn has(&mut self, length: usize) -> bool {
+        let tail = self.head + length as u64;
+        if self.tail_seen < tail {
+            self.tail_seen = self.mapping.indices().tail.0.load(Ordering::Acquire);
         }
-        Ok(())
+        self.tail_seen >= tail
     }
 }
 

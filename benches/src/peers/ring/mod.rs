@@ -7,13 +7,14 @@ use super::{Peer, Seat, handover::meet};
 use crate::{
     Result,
     message::{Checker, Phase},
+    work::Task,
 };
-use lane::{Reader, Writer};
+use lane::{Reader, Readers, Writer};
 use rustix::{
     event::{EventfdFlags, eventfd},
     io::dup,
 };
-use std::os::fd::OwnedFd;
+use std::{os::fd::OwnedFd, thread};
 
 /// Hands out a copy in a buffer that it reuses. Both sides spin.
 pub(crate) struct Ring(Ends<false>, Vec<u8>);
@@ -27,31 +28,50 @@ pub(crate) struct RingVecs(Ends<false>);
 /// As `RingVec`, with a reader that sleeps, and a writer that wakes it.
 pub(crate) struct RingEventfd(Ends<true>);
 
-/// A ring each way.
+/// A ring each way, to and from each process of the other role.
 struct Ends<const SLEEPS: bool> {
-    reader: Reader<SLEEPS>,
-    writer: Writer<SLEEPS>,
+    readers: Readers<SLEEPS>,
+    writers: Vec<Writer<SLEEPS>>,
 }
 
 impl<const SLEEPS: bool> Ends<SLEEPS> {
     fn connect(seat: &Seat) -> Result<Self> {
-        let [in_memory, in_bell, out_memory, out_bell] = meet(seat, || {
-            let own = [memory()?, bell()?, memory()?, bell()?];
+        let own_bell = bell()?;
+        let ways = meet(seat, || {
+            let own = [memory()?, dup(&own_bell)?, memory()?, bell()?];
             let others = [dup(&own[2])?, dup(&own[3])?, dup(&own[0])?, dup(&own[1])?];
             Ok((own, others))
         })?;
-        Ok(Self {
-            reader: Reader::new(&in_memory, in_bell)?,
-            writer: Writer::new(&out_memory, out_bell)?,
-        })
+        let mut readers = Vec::new();
+        let mut writers = Vec::new();
+        let mut bell = own_bell;
+        for [in_memory, in_bell, out_memory, out_bell] in ways {
+            readers.push(Reader::new(&in_memory)?);
+            writers.push(Writer::new(&out_memory, out_bell)?);
+            // A sender's is that of its only receiver, if it ever reads.
+            bell = in_bell;
+        }
+        let readers = Readers::new(readers, bell);
+        Ok(Self { readers, writers })
+    }
+
+    fn write(&mut self, message: &[u8]) -> Result<()> {
+        let mut writers = self.writers.iter_mut();
+        writers.try_for_each(|it| it.write(message))
     }
 
     fn echo(&mut self, checker: &mut Checker, message: &mut Vec<u8>) -> Result<Phase> {
-        self.reader.read(message)?;
+        self.readers.next()?.read(message);
         let phase = checker.check(message)?;
-        self.writer.write(message)?;
+        self.write(message)?;
         Ok(phase)
     }
+}
+
+/// One that spins takes the core from one that works.
+fn refuses_to_share(task: &Task) -> Option<&'static str> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    (task.processes() > cores).then_some("it spins, and there are more processes than cores")
 }
 
 fn memory() -> Result<OwnedFd> {
@@ -69,16 +89,20 @@ impl Peer for Ring {
 
     type Received<'a> = &'a [u8];
 
+    fn refuses(task: &Task) -> Option<&'static str> {
+        refuses_to_share(task)
+    }
+
     fn connect(seat: &Seat) -> Result<Self> {
         Ok(Self(Ends::connect(seat)?, Vec::new()))
     }
 
     fn send(&mut self, message: &[u8]) -> Result<()> {
-        self.0.writer.write(message)
+        self.0.write(message)
     }
 
     fn receive(&mut self) -> Result<&[u8]> {
-        self.0.reader.read(&mut self.1)?;
+        self.0.readers.next()?.read(&mut self.1);
         Ok(&self.1)
     }
 
@@ -93,16 +117,20 @@ impl Peer for RingVec {
 
     type Received<'a> = Vec<u8>;
 
+    fn refuses(task: &Task) -> Option<&'static str> {
+        refuses_to_share(task)
+    }
+
     fn connect(seat: &Seat) -> Result<Self> {
         Ok(Self(Ends::connect(seat)?))
     }
 
     fn send(&mut self, message: &[u8]) -> Result<()> {
-        self.0.writer.write(message)
+        self.0.write(message)
     }
 
     fn receive(&mut self) -> Result<Vec<u8>> {
-        self.0.reader.read_owned()
+        Ok(self.0.readers.next()?.read_owned())
     }
 
     fn echo(&mut self, checker: &mut Checker) -> Result<Phase> {
@@ -116,6 +144,10 @@ impl Peer for RingVecs {
 
     type Received<'a> = Vec<u8>;
 
+    fn refuses(task: &Task) -> Option<&'static str> {
+        refuses_to_share(task)
+    }
+
     fn connect(seat: &Seat) -> Result<Self> {
         Ok(Self(Ends::connect(seat)?))
     }
@@ -123,11 +155,11 @@ impl Peer for RingVecs {
     fn send(&mut self, message: &[u8]) -> Result<()> {
         // Not one that the compiler can do without.
         let owned = std::hint::black_box(message.to_vec());
-        self.0.writer.write(&owned)
+        self.0.write(&owned)
     }
 
     fn receive(&mut self) -> Result<Vec<u8>> {
-        self.0.reader.read_owned()
+        Ok(self.0.readers.next()?.read_owned())
     }
 
     fn echo(&mut self, checker: &mut Checker) -> Result<Phase> {
@@ -147,11 +179,11 @@ impl Peer for RingEventfd {
     }
 
     fn send(&mut self, message: &[u8]) -> Result<()> {
-        self.0.writer.write(message)
+        self.0.write(message)
     }
 
     fn receive(&mut self) -> Result<Vec<u8>> {
-        self.0.reader.read_owned()
+        Ok(self.0.readers.next()?.read_owned())
     }
 
     fn echo(&mut self, checker: &mut Checker) -> Result<Phase> {

@@ -15,7 +15,7 @@
 //! ```text
 //! sender                                receiver
 //! Grant::commit        (publish)        Sleeper::arm        (say "I sleep", fence)
-//! publish_fence        (fence)          look at every lane  (Consumer::has_news)
+//! Waker::fence         (fence)          look at every lane  (Consumer::has_news)
 //! ReadySet::set                         news: Sleeper::disarm, and receive
 //! Waker::should_ring -> ring            none: sleep on the doorbell, then Sleeper::disarm
 //! ```
@@ -36,8 +36,10 @@
 //! With `--cfg loom` the atomics are loom's, a byte of shared memory is a byte of a loom atomic, and the layouts
 //! are smaller, so that all interleavings can be tried. Only [`HeapMemory`] works then.
 
+mod biased;
 mod bulk;
 mod cells;
+mod fence;
 mod lane;
 mod log;
 mod memory;
@@ -47,8 +49,10 @@ mod sleep;
 mod sync;
 mod word;
 
+pub use biased::{BiasedGuard, BiasedMutex};
 pub use bulk::append;
 pub use cells::Cells;
+pub use fence::{set_process_barrier, take_part_in_barriers};
 pub use lane::consumer::{Consumer, Popped};
 pub use lane::producer::{Full, Grant, Overrun, Producer};
 pub use lane::{Corrupt, HEADER_LEN, MIN_CAPACITY, memory_len};
@@ -56,5 +60,5 @@ pub use log::reader::{LogRead, LogReader};
 pub use log::writer::{LogFull, LogWriter};
 pub use memory::{HeapMemory, LaneError, Memory};
 pub use ready::{READY_LEN, READY_SLOTS, ReadySet};
-pub use sleep::{Sleeper, Waker, publish_fence};
+pub use sleep::{Sleeper, Waker};
 pub use word::Word;

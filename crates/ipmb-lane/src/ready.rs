@@ -28,7 +28,7 @@ impl<M: Memory> ReadySet<M> {
         Region::new(mem, READY_LEN).map(|region| Self { region })
     }
 
-    /// Says that the lane has news. To be called after [`publish_fence`](crate::publish_fence).
+    /// Says that the lane has news. To be called after [`Waker::fence`](crate::Waker::fence).
     #[inline]
     pub fn set(&self, slot: u32) {
         let slot = slot % READY_SLOTS;

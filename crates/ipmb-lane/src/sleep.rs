@@ -1,8 +1,11 @@
 use crate::memory::{LaneError, Memory};
 use crate::region::Region;
-use crate::sync::{Ordering, fence};
+use crate::fence;
+use crate::sync::Ordering;
 
 const EPOCH: usize = 0;
+/// Written once: whether the receiver's fence reaches the senders.
+const HEAVY: usize = 8;
 const LEN: usize = 64;
 
 /// The receiver's side of "does it sleep?": a page that the receiver alone writes. It holds an epoch, odd while the
@@ -20,6 +23,9 @@ impl<M: Memory> Sleeper<M> {
     /// [`LaneError::BadSize`]: less than 64 bytes.
     pub fn new(mem: M) -> Result<Self, LaneError> {
         let region = Region::new(mem, LEN)?;
+        region
+            .word(HEAVY)
+            .store(u64::from(fence::has_heavy()), Ordering::Relaxed);
         region.word(EPOCH).store(0, Ordering::Release);
         Ok(Self { region, epoch: 0 })
     }
@@ -29,8 +35,8 @@ impl<M: Memory> Sleeper<M> {
     pub fn arm(&mut self) -> u64 {
         self.epoch = self.epoch.wrapping_add(1) | 1;
         self.region.word(EPOCH).store(self.epoch, Ordering::Relaxed);
-        // Against `publish_fence`: we see what was sent, or the sender sees that we sleep.
-        fence(Ordering::SeqCst);
+        // Against `Waker::fence`: we see what was sent, or the sender sees that we sleep.
+        fence::heavy();
         self.epoch
     }
 
@@ -51,6 +57,7 @@ impl<M: Memory> Sleeper<M> {
 /// A sender's side of "does it sleep?". It only reads: a read-only mapping is enough. Safe to share between threads.
 pub struct Waker<M: Memory> {
     region: Region<M>,
+    heavy: bool,
 }
 
 impl<M: Memory> Waker<M> {
@@ -60,12 +67,24 @@ impl<M: Memory> Waker<M> {
     ///
     /// [`LaneError::BadSize`]: less than 64 bytes.
     pub fn new(mem: M) -> Result<Self, LaneError> {
-        Region::new(mem, LEN).map(|region| Self { region })
+        let region = Region::new(mem, LEN)?;
+        let heavy = region.peek(HEAVY) == 1;
+        Ok(Self { region, heavy })
+    }
+
+    /// The one fence of a send: between publishing the message (or several) and asking who must be told, by
+    /// [`ReadySet::set`](crate::ReadySet::set) and [`should_ring`](Self::should_ring).
+    ///
+    /// Costs nothing if the receiver's [`arm`](Sleeper::arm) comes with a
+    /// [process barrier](crate::set_process_barrier) and this process takes part in it.
+    #[inline]
+    pub fn fence(&self) {
+        fence::light(self.heavy);
     }
 
     /// Whether the receiver sleeps and this sender has not rung for that sleep yet: then ring its doorbell.
     ///
-    /// To be called after the message has been published and [`publish_fence`]. `last_rung` belongs to the sender,
+    /// To be called after the message has been published, and [`fence`](Self::fence). `last_rung` belongs to the sender,
     /// begins as 0, and holds the epoch for which it last rang.
     #[inline]
     pub fn should_ring(&self, last_rung: &mut u64) -> bool {
@@ -76,11 +95,4 @@ impl<M: Memory> Waker<M> {
         *last_rung = epoch;
         true
     }
-}
-
-/// The one fence of a send: between publishing the message (or several) and asking who must be told, by
-/// [`ReadySet::set`](crate::ReadySet::set) and [`Waker::should_ring`].
-#[inline]
-pub fn publish_fence() {
-    fence(Ordering::SeqCst);
 }

@@ -1,9 +1,31 @@
 //! The atomics of this crate: std's, or loom's, which try every order that the memory model allows.
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+#[cfg(loom)]
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+#[cfg(not(loom))]
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+
+/// A number that no other living thread has, and not 0.
+#[cfg(not(loom))]
+#[inline]
+pub(crate) fn this_thread() -> usize {
+    // Somewhere in the thread's own memory: cheaper than `std::thread::current().id()`.
+    thread_local!(static HERE: u8 = const { 0 });
+    HERE.with(|here| std::ptr::from_ref(here).addr())
+}
+
+/// As above. Loom's threads share the thread-local variables of one thread of the system.
+#[cfg(loom)]
+pub(crate) fn this_thread() -> usize {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    loom::thread::current().id().hash(&mut hasher);
+    hasher.finish() as usize | 1
+}
 
 /// A full fence that follows a read-modify-write with at least acquire ordering.
 ///

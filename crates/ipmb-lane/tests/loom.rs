@@ -220,7 +220,7 @@ fn sleep_and_wake(senders: u32, messages: u64, fence: bool) {
             for number in 0..messages {
                 push(&mut producer, number).unwrap();
                 if fence {
-                    publish_fence();
+                    waker.fence();
                 }
                 ready.set(slot);
                 if waker.should_ring(&mut last_rung) {
@@ -286,9 +286,10 @@ fn the_ready_set_loses_nothing_while_the_receiver_is_busy() {
         let ticking = tick.clone();
         let sender = thread::spawn(move || {
             let ready = ReadySet::new(set).unwrap();
+            let waker = Waker::new(HeapMemory::new(64)).unwrap();
             for number in 0..2 {
                 push(&mut producer, number).unwrap();
-                publish_fence();
+                waker.fence();
                 may_switch(&ticking);
                 ready.set(70);
                 may_switch(&ticking);
@@ -331,6 +332,53 @@ fn a_sender_that_waits_for_room_is_woken() {
             producer.cancel_want_room();
         }
         receiver.join().unwrap();
+    });
+}
+
+/// Adds one; loom sees it if another thread does so at the same time.
+fn add_one(value: &loom::cell::UnsafeCell<u32>) {
+    // SAFETY: the lock under test is held.
+    value.with_mut(|value| unsafe { *value += 1 });
+}
+
+#[test]
+fn a_biased_lock_is_a_lock() {
+    explore(3, || {
+        let lock = Arc::new(BiasedMutex::new(loom::cell::UnsafeCell::new(0)));
+        let other = lock.clone();
+        let owner = thread::spawn(move || {
+            for _ in 0..4 {
+                add_one(&other.lock());
+            }
+        });
+        add_one(&lock.lock());
+        add_one(&lock.lock());
+        owner.join().unwrap();
+        // SAFETY: nobody else is left.
+        assert_eq!(lock.lock().with(|value| unsafe { *value }), 6);
+    });
+}
+
+#[test]
+fn a_biased_lock_is_tried_without_waiting() {
+    explore(3, || {
+        let lock = Arc::new(BiasedMutex::new(loom::cell::UnsafeCell::new(0)));
+        let other = lock.clone();
+        let owner = thread::spawn(move || {
+            for _ in 0..3 {
+                add_one(&other.lock());
+            }
+        });
+        let mut tried = 0;
+        for _ in 0..2 {
+            if let Some(value) = lock.try_lock() {
+                add_one(&value);
+                tried += 1;
+            }
+        }
+        owner.join().unwrap();
+        // SAFETY: nobody else is left.
+        assert_eq!(lock.lock().with(|value| unsafe { *value }), 3 + tried);
     });
 }
 

@@ -146,7 +146,7 @@ fn nobody_sleeps_for_ever() {
                 }
                 producer.cancel_want_room();
             }
-            publish_fence();
+            waker.fence();
             if waker.should_ring(&mut last_rung) {
                 receiver.unpark();
             }

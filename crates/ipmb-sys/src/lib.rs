@@ -29,6 +29,10 @@
 //! as an object to wait for. **[`Claim`]**: a numbered slot in a memory region that the kernel
 //! frees when its holder dies.
 //!
+//! **[`process_barrier`]**: a full fence in all threads of all processes that
+//! [take part](join_process_barriers), so that the side of a race that runs often needs none. May be
+//! [missing](has_process_barrier).
+//!
 //! **[`Rendezvous`]**: where the endpoints of one bus find each other. At most one [`Seat`] exists
 //! per bus and machine; the kernel frees it when its holder dies, however it dies, and wakes all
 //! that watch. Whoever holds it may [serve](Seat::serve) connections.

@@ -1,7 +1,7 @@
 //! What keeps an endpoint on the bus.
 
 use crate::{
-    JoinError, Options, Scope, driver,
+    JoinError, Options, Scope, barrier, driver,
     endpoint::{Endpoint, Status},
     patience::Patience,
 };
@@ -22,6 +22,7 @@ impl Handle {
         if options.scope == Scope::System && options.token.is_empty() {
             return Err(JoinError::TokenRequired);
         }
+        barrier::prepare();
         let directory =
             RuntimeDirectory::resolve(options.runtime_directory.as_deref(), options.scope)
                 .map_err(JoinError::RuntimeDirectory)?;

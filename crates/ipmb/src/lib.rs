@@ -213,6 +213,7 @@
 
 extern crate self as ipmb;
 
+mod barrier;
 mod codec;
 mod driver;
 mod endpoint;

@@ -1,9 +1,10 @@
 use super::{
-    CAPACITY, CLOSED, Corrupt, DROPPED, DROPS_OLDEST, FLAGS, Frame, HEAD, MAGIC, MAGIC_VALUE,
+    CAPACITY, CLOSED, Corrupt, DROPPED, DROPS_OLDEST, FLAGS, Frame, HEAD, HEAVY, MAGIC, MAGIC_VALUE,
     RETIRED, Ring, SLOT, TAIL, WANT,
 };
+use crate::fence;
 use crate::memory::{LaneError, Memory};
-use crate::sync::{Ordering, fence};
+use crate::sync::Ordering;
 
 /// What [`Consumer::pop`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ const ATTEMPTS: usize = 64;
 pub struct Consumer<M: Memory> {
     ring: Ring<M>,
     drops_oldest: bool,
+    /// The producer's fence in `want_room` reaches us.
+    heavy: bool,
     /// Where we are. In a lane that drops its oldest message HEAD says so instead.
     head: u64,
     /// What TAIL was when it was read last, so that its cache line is fetched only when all of that is consumed.
@@ -45,14 +48,15 @@ impl<M: Memory> Consumer<M> {
         let flags = ring.load(FLAGS);
         if ring.load(MAGIC) != MAGIC_VALUE
             || ring.load(CAPACITY) != ring.capacity
-            || flags & !DROPS_OLDEST != 0
+            || flags & !(DROPS_OLDEST | HEAVY) != 0
         {
             return Err(LaneError::BadHeader);
         }
         ring.store(SLOT, u64::from(slot) + 1);
         Ok(Self {
             ring,
-            drops_oldest: flags == DROPS_OLDEST,
+            drops_oldest: flags & DROPS_OLDEST != 0,
+            heavy: flags & HEAVY != 0,
             head: 0,
             tail: 0,
             partial: Vec::new(),
@@ -116,7 +120,7 @@ impl<M: Memory> Consumer<M> {
     #[inline]
     pub fn wants_room(&self) -> bool {
         // Against the fence in `Producer::want_room`: we see the wish, or the producer sees the room we made.
-        fence(Ordering::SeqCst);
+        fence::light(self.heavy);
         let word = self.ring.region.word(WANT);
         let wanted = word.load(Ordering::Relaxed);
         if wanted == 0 {

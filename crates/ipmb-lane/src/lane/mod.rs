@@ -52,6 +52,8 @@ const CLOSED: usize = 4 * LINE + 8;
 /// "ipmblan", and the version of the layout.
 const MAGIC_VALUE: u64 = u64::from_le_bytes(*b"ipmblan\x01");
 const DROPS_OLDEST: u64 = 1;
+/// The producer's fence in `want_room` reaches the consumer.
+const HEAVY: u64 = 2;
 
 /// The peer broke the rules of the layout. What it sent is not to be trusted: drop the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,12 +1,13 @@
 use std::sync::OnceLock;
 
 use super::{
-    CAPACITY, CLOSED, DROPPED, DROPS_OLDEST, FLAGS, FRAGMENT, FRAGMENT_PREFIX, HEAD, MAGIC,
+    CAPACITY, CLOSED, DROPPED, DROPS_OLDEST, FLAGS, FRAGMENT, FRAGMENT_PREFIX, HEAD, HEAVY, MAGIC,
     MAGIC_VALUE, MESSAGE, MESSAGE_PREFIX, PADDING, RETIRED, Ring, SLOT, TAIL, WANT, frame_size,
     frame_word,
 };
+use crate::fence;
 use crate::memory::{LaneError, Memory};
-use crate::sync::{Ordering, fence};
+use crate::sync::Ordering;
 
 /// The lane has no room for this now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +52,9 @@ impl<M: Memory> Producer<M> {
             ring.store(word, 0);
         }
         ring.store(CAPACITY, ring.capacity);
-        ring.store(FLAGS, if drops_oldest { DROPS_OLDEST } else { 0 });
+        let flags = [(drops_oldest, DROPS_OLDEST), (fence::has_heavy(), HEAVY)];
+        let flags = flags.iter().filter(|it| it.0).fold(0, |all, it| all | it.1);
+        ring.store(FLAGS, flags);
         ring.store(MAGIC, MAGIC_VALUE);
         Ok(Self {
             ring,
@@ -245,7 +248,7 @@ impl<M: Memory> Producer<M> {
         let wanted = self.ring.region.word(WANT);
         wanted.store(self.needed(bytes), Ordering::Relaxed);
         // Against the fence in `Consumer::wants_room`: the consumer sees the wish, or we see the room it made.
-        fence(Ordering::SeqCst);
+        fence::heavy();
     }
 
     /// Takes [`want_room`](Self::want_room) back.

@@ -1,5 +1,6 @@
 //! The Linux backend (5.10 and later).
 
+mod barrier;
 mod channel;
 mod claim;
 mod credentials;
@@ -15,6 +16,9 @@ mod process;
 mod rendezvous;
 mod seat;
 
+pub use barrier::{
+    has_process_barrier, is_single_threaded, join_process_barriers, process_barrier,
+};
 pub use channel::{Channel, ChannelRecvError, ChannelSendError, MAX_OBJECTS, MAX_PACKET};
 pub use claim::Claim;
 pub use credentials::Credentials;

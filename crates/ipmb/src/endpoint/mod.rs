@@ -16,7 +16,7 @@ use crate::{
     peer::{Contact, Line, Peer, Reach, RoomBell},
 };
 use ipmb_core::{Credential, EndpointId, ReceiveLimits, ToController};
-use ipmb_lane::{READY_LEN, ReadySet, Waker};
+use ipmb_lane::{BiasedGuard, BiasedMutex, READY_LEN, ReadySet, Waker};
 use ipmb_sys::{
     Access, BorrowedObject, Channel, Doorbell, MapError, fork_generation, map_memory, page_size,
 };
@@ -37,7 +37,7 @@ pub(crate) struct Endpoint {
     pub(crate) wake: Doorbell,
     link: Mutex<Link>,
     link_changed: Condvar,
-    routing: Mutex<Routing>,
+    routing: BiasedMutex<Routing>,
     fork_generation: u32,
 }
 
@@ -59,7 +59,7 @@ impl Endpoint {
             wake: Doorbell::create().map_err(JoinError::Resources)?,
             link: Mutex::default(),
             link_changed: Condvar::new(),
-            routing: Mutex::default(),
+            routing: BiasedMutex::default(),
             fork_generation: fork_generation(),
             options,
         })
@@ -89,8 +89,9 @@ impl Endpoint {
         &self.link_changed
     }
 
-    pub(crate) fn routing(&self) -> MutexGuard<'_, Routing> {
-        self.routing.lock().unwrap_or_else(PoisonError::into_inner)
+    #[inline]
+    pub(crate) fn routing(&self) -> BiasedGuard<'_, Routing> {
+        self.routing.lock()
     }
 
     /// Sends a control message, if there is a controller to send it to. What has to reach the

@@ -11,13 +11,13 @@ pub use rx::Statistics;
 
 use crate::{Error, Message, MessageBox, RecvError, Selector, memory::Shared, patience::Patience};
 use ipmb_core::LabelOp;
-use ipmb_lane::{READY_LEN, ReadySet, Sleeper};
+use ipmb_lane::{BiasedGuard, BiasedMutex, READY_LEN, ReadySet, Sleeper};
 use ipmb_sys::{Channel, Doorbell, OwnedObject, Purpose, create_memory, page_size};
 use rx::{Next, Rx};
 use std::{
     io,
     os::fd::BorrowedFd,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -29,8 +29,8 @@ pub(crate) struct Inbox {
     /// Written by senders: which lanes have news.
     ready: OwnedObject,
     arrivals: Mutex<Vec<Arrival>>,
-    state: Mutex<State>,
-    returned: Condvar,
+    state: BiasedMutex<State>,
+    turns: Turns,
 }
 
 struct State {
@@ -39,6 +39,16 @@ struct State {
     closed: bool,
     /// Somebody watches the doorbell instead of calling `recv`.
     watched: bool,
+    /// So many threads wait until that one is back.
+    waiting: u32,
+}
+
+/// For threads that wait while another sleeps.
+#[derive(Default)]
+struct Turns {
+    /// Counts how often somebody came back.
+    count: Mutex<u64>,
+    returned: Condvar,
 }
 
 /// A channel to another endpoint, numbered by the driver; 0 is the one to ourselves.
@@ -78,12 +88,13 @@ impl Inbox {
             page,
             ready,
             arrivals: Mutex::default(),
-            state: Mutex::new(State {
+            state: BiasedMutex::new(State {
                 rx: Some(Box::new(Rx::new(limits, sleeper, bits))),
                 closed: false,
                 watched: false,
+                waiting: 0,
             }),
-            returned: Condvar::new(),
+            turns: Turns::default(),
         })
     }
 
@@ -97,7 +108,7 @@ impl Inbox {
     /// pile up where nobody ever receives.
     pub(crate) fn arrive(&self, arrival: Arrival) {
         self.arrivals().push(arrival);
-        let Some(mut state) = self.try_lock() else {
+        let Some(mut state) = self.state.try_lock() else {
             return self.doorbell.ring();
         };
         if state.closed {
@@ -118,7 +129,7 @@ impl Inbox {
         &self,
         patience: Patience,
     ) -> Result<Option<Message<R>>, RecvError> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         loop {
             let Some(rx) = state.rx.as_deref_mut() else {
                 // Another thread waits for a message; it is served first.
@@ -132,11 +143,13 @@ impl Inbox {
                 Ok(None) => {}
                 result => {
                     self.settle(&mut state);
+                    self.pass_turn(&state);
                     return result;
                 }
             }
             if patience.is_over() {
                 self.settle(&mut state);
+                self.pass_turn(&state);
                 return Ok(None);
             }
             let Some(mut rx) = state.rx.take() else {
@@ -144,15 +157,15 @@ impl Inbox {
             };
             drop(state);
             self.sleep(&mut rx, patience);
-            state = self.lock();
+            state = self.state.lock();
             state.rx = Some(rx);
-            self.returned.notify_one();
+            self.pass_turn(&state);
         }
     }
 
     /// The descriptor that is readable while a message waits.
     pub(crate) fn watch(&self) -> BorrowedFd<'_> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if !state.watched {
             state.watched = true;
             self.settle(&mut state);
@@ -161,11 +174,11 @@ impl Inbox {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.lock().closed
+        self.state.lock().closed
     }
 
     pub(crate) fn statistics(&self) -> Statistics {
-        self.lock()
+        self.state.lock()
             .rx
             .as_ref()
             .map_or_else(Statistics::default, |rx| rx.statistics())
@@ -173,7 +186,7 @@ impl Inbox {
 
     /// Receives no more: whoever sends to us will see it.
     pub(crate) fn close(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.closed = true;
         let rx = state.rx.take();
         drop(state);
@@ -268,31 +281,40 @@ impl Inbox {
         }
     }
 
+    /// Wakes one of those who wait: whoever wakes it is not going to sleep before it has had a look.
+    #[inline]
+    fn pass_turn(&self, state: &State) {
+        if state.waiting > 0 {
+            *self.turns.count() += 1;
+            self.turns.returned.notify_one();
+        }
+    }
+
     fn wait_for_turn<'a>(
         &'a self,
-        state: MutexGuard<'a, State>,
+        mut state: BiasedGuard<'a, State>,
         patience: Patience,
-    ) -> Option<MutexGuard<'a, State>> {
+    ) -> Option<BiasedGuard<'a, State>> {
         if state.closed || patience.is_over() {
             return None;
         }
-        Some(patience.wait(&self.returned, state))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The state, unless another thread is just using it.
-    fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
-        match self.state.try_lock() {
-            Ok(state) => Some(state),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        state.waiting += 1;
+        // Taken before the state is free, so that nobody comes back unnoticed.
+        let count = self.turns.count();
+        drop(state);
+        drop(patience.wait(&self.turns.returned, count));
+        let mut state = self.state.lock();
+        state.waiting -= 1;
+        Some(state)
     }
 
     fn arrivals(&self) -> MutexGuard<'_, Vec<Arrival>> {
         self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turns {
+    fn count(&self) -> MutexGuard<'_, u64> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{MessageBox, SendError, Sink, memory::Shared, region::Block};
 use ipmb_core::{MessageHeader, Overflow, PLAIN_HEADER_LEN, ReceiveLimits, RegionId};
-use ipmb_lane::{Producer, ReadySet, Waker, publish_fence};
+use ipmb_lane::{Producer, ReadySet, Waker};
 use ipmb_sys::{Channel, Doorbell};
 use std::{
     collections::HashMap,
@@ -187,7 +187,7 @@ impl Line {
 
     /// Tells the receiver that there is news in the lane.
     pub(super) fn published(&mut self) {
-        publish_fence();
+        self.reach.waker.fence();
         if self.slot.is_none() {
             self.slot = self.lanes.last().and_then(Producer::slot);
         }

@@ -14,13 +14,13 @@ pub(crate) use pair::PairPacket;
 pub(crate) use room::RoomBell;
 
 use ipmb_core::{EndpointId, ReceiveLimits};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use ipmb_lane::{BiasedGuard, BiasedMutex};
 
 /// Another endpoint (or ourselves), as a receiver of our messages.
 pub(crate) struct Peer {
     pub(crate) id: EndpointId,
     pub(crate) limits: ReceiveLimits,
-    contact: Mutex<Contact>,
+    contact: BiasedMutex<Contact>,
 }
 
 /// How far we know the way to a peer.
@@ -43,21 +43,18 @@ impl Peer {
         Self {
             id,
             limits,
-            contact: Mutex::default(),
+            contact: BiasedMutex::default(),
         }
     }
 
-    pub(crate) fn contact(&self) -> MutexGuard<'_, Contact> {
-        self.contact.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn contact(&self) -> BiasedGuard<'_, Contact> {
+        self.contact.lock()
     }
 
     /// The contact, unless another thread is just using it.
-    pub(crate) fn try_contact(&self) -> Option<MutexGuard<'_, Contact>> {
-        match self.contact.try_lock() {
-            Ok(contact) => Some(contact),
-            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(std::sync::TryLockError::WouldBlock) => None,
-        }
+    #[inline]
+    pub(crate) fn try_contact(&self) -> Option<BiasedGuard<'_, Contact>> {
+        self.contact.try_lock()
     }
 
     /// Asks the kernel whether the peer still has its end of the channel. Who has not been

@@ -1,9 +1,7 @@
 //! A lock that costs nearly nothing to the thread that nearly always takes it.
 
 use crate::fence;
-use crate::sync::{
-    AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, this_thread,
-};
+use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, this_thread};
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -72,7 +70,10 @@ impl<T> BiasedMutex<T> {
     pub fn lock(&self) -> BiasedGuard<'_, T> {
         let me = this_thread();
         if self.owner.load(Ordering::Relaxed) == me {
-            assert!(!self.inside.load(Ordering::Relaxed), "the lock is taken twice by one thread");
+            assert!(
+                !self.inside.load(Ordering::Relaxed),
+                "the lock is taken twice by one thread"
+            );
             if self.enter(me) {
                 return self.guard(me, None);
             }
@@ -175,7 +176,11 @@ impl<T> BiasedMutex<T> {
 
 impl Habit {
     fn note(&mut self, me: usize) {
-        self.streak = if self.last == me { self.streak.saturating_add(1) } else { 0 };
+        self.streak = if self.last == me {
+            self.streak.saturating_add(1)
+        } else {
+            0
+        };
         self.last = me;
     }
 }

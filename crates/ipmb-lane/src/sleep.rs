@@ -1,6 +1,6 @@
+use crate::fence;
 use crate::memory::{LaneError, Memory};
 use crate::region::Region;
-use crate::fence;
 use crate::sync::Ordering;
 
 const EPOCH: usize = 0;

@@ -39,6 +39,7 @@ impl Handle {
         Ok(handle)
     }
 
+    #[inline]
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }

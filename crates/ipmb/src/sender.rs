@@ -1,8 +1,10 @@
 //! The sending half of an endpoint.
 
 use crate::{
-    Message, MessageBox, SendError, SendTimeoutError, TrySendError, endpoint::Endpoint,
-    handle::Handle, patience::Patience,
+    Message, MessageBox, SendError, SendTimeoutError, TrySendError,
+    endpoint::{AtOnce, Endpoint, failure},
+    handle::Handle,
+    patience::Patience,
 };
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
@@ -42,14 +44,13 @@ impl<T: MessageBox> EndpointSender<T> {
     /// # Errors
     ///
     /// See [`SendError`]. [`send_timeout`](Self::send_timeout) gives the message back then.
+    #[inline]
     pub fn send(&self, message: Message<T>) -> Result<(), SendError> {
-        let patience = match self.endpoint().options.send_timeout {
-            None => Patience::Endless,
-            timeout => Patience::from_timeout(timeout),
-        };
-        self.endpoint()
-            .send(message, patience)
-            .map_err(SendError::from)
+        match self.endpoint().send_at_once(&message) {
+            AtOnce::Sent => Ok(()),
+            AtOnce::Failed(error) => Err(error),
+            AtOnce::Not => self.send_patiently(message),
+        }
     }
 
     /// As [`send`](Self::send), but never waits.
@@ -73,8 +74,13 @@ impl<T: MessageBox> EndpointSender<T> {
     /// assert_eq!(receiver.recv(None)?.payload, "hello");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn try_send(&self, message: Message<T>) -> Result<(), TrySendError<T>> {
-        self.endpoint().send(message, Patience::None)
+        match self.endpoint().send_at_once(&message) {
+            AtOnce::Sent => Ok(()),
+            AtOnce::Failed(error) => Err(failure(message, error, 0)),
+            AtOnce::Not => self.endpoint().send_patiently(message, Patience::None),
+        }
     }
 
     /// As [`send`](Self::send), but waits no longer than `timeout`.
@@ -83,15 +89,34 @@ impl<T: MessageBox> EndpointSender<T> {
     ///
     /// [`SendError::Timeout`], and those of `send`. The message comes back in the error; of a
     /// multicast, the error says how many have got it.
+    #[inline]
     pub fn send_timeout(
         &self,
         message: Message<T>,
         timeout: Duration,
     ) -> Result<(), SendTimeoutError<T>> {
-        self.endpoint()
-            .send(message, Patience::from_timeout(Some(timeout)))
+        match self.endpoint().send_at_once(&message) {
+            AtOnce::Sent => Ok(()),
+            AtOnce::Failed(error) => Err(failure(message, error, 0)),
+            AtOnce::Not => {
+                let patience = Patience::from_timeout(Some(timeout));
+                self.endpoint().send_patiently(message, patience)
+            }
+        }
     }
 
+    #[cold]
+    fn send_patiently(&self, message: Message<T>) -> Result<(), SendError> {
+        let patience = match self.endpoint().options.send_timeout {
+            None => Patience::Endless,
+            timeout => Patience::from_timeout(timeout),
+        };
+        self.endpoint()
+            .send_patiently(message, patience)
+            .map_err(SendError::from)
+    }
+
+    #[inline]
     fn endpoint(&self) -> &Endpoint {
         self.handle.endpoint()
     }

@@ -1,6 +1,6 @@
 use super::{
-    CAPACITY, CLOSED, Corrupt, DROPPED, DROPS_OLDEST, FLAGS, Frame, HEAD, HEAVY, MAGIC, MAGIC_VALUE,
-    RETIRED, Ring, SLOT, TAIL, WANT,
+    CAPACITY, CLOSED, Corrupt, DROPPED, DROPS_OLDEST, FLAGS, Frame, HEAD, HEAVY, MAGIC,
+    MAGIC_VALUE, RETIRED, Ring, SLOT, TAIL, WANT,
 };
 use crate::fence;
 use crate::memory::{LaneError, Memory};

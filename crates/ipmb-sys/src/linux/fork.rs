@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 /// Remember it, and compare before you use anything made earlier. It follows forks from the first
 /// [`ForkGuard`] on (there is nothing to protect before), by `fork` of the C library; a bare
 /// `clone` system call goes unnoticed.
+#[inline]
 pub fn fork_generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }

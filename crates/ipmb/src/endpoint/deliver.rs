@@ -16,6 +16,14 @@ use std::{
 /// beacon no more.
 const BEACON_PATIENCE: Duration = Duration::from_secs(1);
 
+/// What came of sending a message the short way.
+pub(crate) enum AtOnce {
+    Sent,
+    Failed(SendError),
+    /// Nothing happened. Take the long way.
+    Not,
+}
+
 /// What came of sending to several.
 struct Outcome {
     delivered: usize,
@@ -23,50 +31,49 @@ struct Outcome {
 }
 
 impl Endpoint {
-    /// Sends a message, waiting as long as `patience` allows.
-    pub(crate) fn send<T: MessageBox>(
-        &self,
-        message: Message<T>,
-        patience: Patience,
-    ) -> Result<(), TrySendError<T>> {
-        if self.is_forked() {
-            return Err(failure(message, SendError::Forked, 0));
-        }
-        if let Some(result) = self.send_at_once(&message) {
-            return result.map_err(|reason| failure(message, reason, 0));
-        }
-        match self.send_patiently(&message, patience) {
-            Ok(()) => Ok(()),
-            Err((reason, delivered)) => Err(failure(message, reason, delivered)),
-        }
-    }
-
     /// The way of nearly all messages: one receiver that is known and has room.
     #[inline]
-    fn send_at_once<T: MessageBox>(&self, message: &Message<T>) -> Option<Result<(), SendError>> {
+    pub(crate) fn send_at_once<T: MessageBox>(&self, message: &Message<T>) -> AtOnce {
+        if self.is_forked() {
+            return AtOnce::Failed(SendError::Forked);
+        }
         if !message.objects.is_empty() || !message.memory_regions.is_empty() {
-            return None;
+            return AtOnce::Not;
         }
         let mut routing = self.routing();
-        let left = routing.refresh();
-        if !left.is_empty() || routing.is_stale() || routing.parking > 0 {
-            drop(routing);
-            self.part_from(left);
-            return None;
+        if !routing.is_current() {
+            return AtOnce::Not;
         }
-        let peer = routing.sole_target(&message.selector)?;
-        let mut contact = peer.try_contact()?;
+        let Some(peer) = routing.sole_target(&message.selector) else {
+            return AtOnce::Not;
+        };
+        let Some(mut contact) = peer.try_contact() else {
+            return AtOnce::Not;
+        };
         match &mut *contact {
             Contact::Line(line) => line.send_direct(
                 &message.payload,
                 self.options.message_limit,
                 self.room.doorbell(),
             ),
-            _ => None,
+            _ => AtOnce::Not,
         }
     }
 
-    fn send_patiently<T: MessageBox>(
+    /// Sends a message that [did not go at once](Self::send_at_once), waiting as long as `patience`
+    /// allows.
+    pub(crate) fn send_patiently<T: MessageBox>(
+        &self,
+        message: Message<T>,
+        patience: Patience,
+    ) -> Result<(), TrySendError<T>> {
+        match self.deliver(&message, patience) {
+            Ok(()) => Ok(()),
+            Err((reason, delivered)) => Err(failure(message, reason, delivered)),
+        }
+    }
+
+    fn deliver<T: MessageBox>(
         &self,
         message: &Message<T>,
         patience: Patience,
@@ -264,7 +271,11 @@ impl Endpoint {
     }
 }
 
-fn failure<T>(message: Message<T>, reason: SendError, delivered: usize) -> TrySendError<T> {
+pub(crate) fn failure<T>(
+    message: Message<T>,
+    reason: SendError,
+    delivered: usize,
+) -> TrySendError<T> {
     TrySendError {
         message,
         reason,

@@ -5,6 +5,7 @@ mod link;
 mod park;
 mod routing;
 
+pub(crate) use deliver::{AtOnce, failure};
 pub(crate) use link::{Fate, Link, Pipe, Status};
 pub(crate) use park::ParkState;
 pub(crate) use routing::{Bearings, Routing};

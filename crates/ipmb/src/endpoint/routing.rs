@@ -51,8 +51,15 @@ impl Routing {
         self.read()
     }
 
-    /// Looks whether somebody came or went: two loads, if not. Returns the peers that have left.
+    /// Whether what we know is up to date, and nothing of ours is in the way: three loads.
     #[inline]
+    pub(crate) fn is_current(&self) -> bool {
+        self.parking == 0
+            && (self.bearings.as_ref()).is_some_and(|bearings| !bearings.log.changed())
+            && !self.is_stale()
+    }
+
+    /// Looks whether somebody came or went. Returns the peers that have left.
     pub(crate) fn refresh(&mut self) -> Vec<Arc<Peer>> {
         match &self.bearings {
             Some(bearings) if bearings.log.changed() => self.read(),
@@ -99,17 +106,20 @@ impl Routing {
             *mode == selector.mode && *label_op == selector.label_op
         };
         if !self.last.as_ref().is_some_and(is_last) {
-            let [peer] = self
-                .routes(selector.mode)
-                .get(&selector.label_op)?
-                .as_slice()
-            else {
-                return None;
-            };
-            let peer = Arc::clone(peer);
-            self.last = Some((selector.label_op.clone(), selector.mode, peer));
+            self.look_up_sole_target(selector)?;
         }
         self.last.as_ref().map(|(_, _, peer)| peer)
+    }
+
+    #[cold]
+    fn look_up_sole_target(&mut self, selector: &Selector) -> Option<()> {
+        let routes = self.routes(selector.mode);
+        let [peer] = routes.get(&selector.label_op)?.as_slice() else {
+            return None;
+        };
+        let peer = Arc::clone(peer);
+        self.last = Some((selector.label_op.clone(), selector.mode, peer));
+        Some(())
     }
 
     /// The directory, unless it is known to be out of date.

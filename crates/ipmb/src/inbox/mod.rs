@@ -178,7 +178,8 @@ impl Inbox {
     }
 
     pub(crate) fn statistics(&self) -> Statistics {
-        self.state.lock()
+        self.state
+            .lock()
             .rx
             .as_ref()
             .map_or_else(Statistics::default, |rx| rx.statistics())

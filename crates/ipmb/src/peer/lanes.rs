@@ -68,11 +68,13 @@ impl Lanes {
     }
 
     /// The lane in use, if one was made.
+    #[inline]
     pub(crate) fn last(&self) -> Option<&Producer<Shared>> {
         self.lanes.back().map(|lane| &lane.producer)
     }
 
     /// The lane in use, if one was made.
+    #[inline]
     pub(crate) fn last_mut(&mut self) -> Option<&mut Producer<Shared>> {
         self.lanes.back_mut().map(|lane| &mut lane.producer)
     }
@@ -144,6 +146,7 @@ impl Lanes {
     }
 
     /// Whether `tidy` would find something, as far as a glance tells.
+    #[inline]
     pub(crate) fn untidy(&self) -> bool {
         self.lanes.len() > 1
             || self

@@ -4,7 +4,7 @@ use super::{
     lanes::{Lanes, NoLane, largest_lane},
     outbound::is_sink_full,
 };
-use crate::{MessageBox, SendError, Sink, memory::Shared, region::Block};
+use crate::{MessageBox, SendError, Sink, endpoint::AtOnce, memory::Shared, region::Block};
 use ipmb_core::{MessageHeader, Overflow, PLAIN_HEADER_LEN, ReceiveLimits, RegionId};
 use ipmb_lane::{Producer, ReadySet, Waker};
 use ipmb_sys::{Channel, Doorbell};
@@ -99,48 +99,58 @@ impl Line {
     }
 
     /// Sends a message without attachments in one step, if there is room for it: the payload is
-    /// encoded straight into the lane. `None`: take the long way.
+    /// encoded straight into the lane.
+    #[inline]
     pub(crate) fn send_direct<T: MessageBox>(
         &mut self,
         payload: &T,
         limit: u64,
         room: &Doorbell,
-    ) -> Option<Result<(), SendError>> {
+    ) -> AtOnce {
         if self.busy {
-            return None;
+            return AtOnce::Not;
         }
         if self.lanes.untidy() {
             self.tidy();
         }
         let (guess, limit) = (self.guess, self.limits.message.min(limit));
-        if self.lanes.last().is_none() {
-            self.open(room).ok()?;
+        if self.lanes.last().is_none() && self.open(room).is_err() {
+            return AtOnce::Not;
         }
-        let lane = self.lanes.last_mut()?;
+        let Some(lane) = self.lanes.last_mut() else {
+            return AtOnce::Not;
+        };
         // What takes several frames is encoded before it is cut.
         if lane.is_closed() || guess > lane.max_frame() {
-            return None;
+            return AtOnce::Not;
         }
-        let mut grant = lane.reserve_from(guess).ok()?;
-        grant
+        let Ok(mut grant) = lane.reserve_from(guess) else {
+            return AtOnce::Not;
+        };
+        if grant
             .write(&MessageHeader::encode_fixed(payload.uuid()))
-            .ok()?;
+            .is_err()
+        {
+            return AtOnce::Not;
+        }
         let mut sink = Sink::lane(grant);
         if let Err(error) = payload.encode_into(&mut sink) {
             if is_sink_full(&error) {
-                return None;
+                return AtOnce::Not;
             }
-            return Some(Err(SendError::Encode(error)));
+            return AtOnce::Failed(SendError::Encode(error));
         }
-        let grant = sink.into_lane()?;
+        let Some(grant) = sink.into_lane() else {
+            return AtOnce::Not;
+        };
         if (grant.written() - PLAIN_HEADER_LEN) as u64 > limit {
-            return None;
+            return AtOnce::Not;
         }
         let guess = grant.written();
         grant.commit();
         self.guess = guess;
         self.published();
-        Some(Ok(()))
+        AtOnce::Sent
     }
 
     /// Forgets what the receiver has taken over.
@@ -186,6 +196,7 @@ impl Line {
     }
 
     /// Tells the receiver that there is news in the lane.
+    #[inline]
     pub(super) fn published(&mut self) {
         self.reach.waker.fence();
         if self.slot.is_none() {
@@ -197,6 +208,7 @@ impl Line {
         self.ring_if_asleep();
     }
 
+    #[inline]
     pub(super) fn ring_if_asleep(&mut self) {
         if self.reach.waker.should_ring(&mut self.rung) {
             self.reach.doorbell.ring();

@@ -55,8 +55,10 @@ impl<M: Memory> Cells<M> {
                 continue;
             }
             // First: if we die in between, the cell is in the range that is looked at.
-            self.word(USED)
-                .fetch_max(u64::from(cell) + 1, Ordering::AcqRel);
+            let (used, needed) = (self.word(USED), u64::from(cell) + 1);
+            if used.load(Ordering::Acquire) < needed {
+                used.fetch_max(needed, Ordering::AcqRel);
+            }
             if exchange(word, 0, value) {
                 // Afterwards: see `count`.
                 self.word(CLAIMS).fetch_add(1, Ordering::AcqRel);

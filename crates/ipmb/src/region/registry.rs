@@ -8,6 +8,10 @@ use std::{
 
 /// How long a region that nobody uses is kept for reuse.
 const KEEP: Duration = Duration::from_secs(5);
+/// So many regions that are still held are looked at before a new one is made.
+const LOOKS: usize = 16;
+/// After this time it is worth a look at all of them, on the way to a new one.
+const MAINTAIN: Duration = Duration::from_secs(1);
 
 /// A pool of memory regions: a region that no process holds any more is handed out again, which
 /// costs neither a system call nor a page fault, and receivers that have seen it know it already.
@@ -24,6 +28,10 @@ const KEEP: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub struct MemoryRegistry {
     entries: Vec<Entry>,
+    /// Where to look first: behind the one that was handed out last. What was handed out longest
+    /// ago is free first.
+    next: usize,
+    maintained: Option<Instant>,
 }
 
 impl MemoryRegistry {
@@ -87,6 +95,7 @@ impl MemoryRegistry {
     /// and gives memory back that has not been used for 5 seconds.
     pub fn maintain(&mut self) {
         let now = Instant::now();
+        self.maintained = Some(now);
         self.entries.retain_mut(|entry| {
             if !entry.is_free() {
                 entry.bury_the_dead();
@@ -114,32 +123,62 @@ impl MemoryRegistry {
     }
 
     fn take(&mut self, min_size: usize, tag: Option<&str>, free: Free) -> io::Result<MemoryRegion> {
-        if let Some(index) = self.find(min_size, tag) {
+        let now = Instant::now();
+        if let Some(index) = self.find(min_size, tag, now) {
             let entry = &mut self.entries[index];
             let region = entry.region.clone()?;
             entry.free.run();
             entry.free = free;
-            entry.last_use = Instant::now();
+            entry.last_use = now;
             return Ok(region);
         }
         let region = MemoryRegion::try_new(min_size)?;
-        self.entries.push(Entry {
+        let entry = Entry {
             region: region.clone()?,
             tag: tag.map(str::to_owned),
-            last_use: Instant::now(),
+            last_use: now,
             free,
-        });
+        };
+        self.entries
+            .insert(self.next.min(self.entries.len()), entry);
+        self.next += 1;
         Ok(region)
     }
 
-    fn find(&mut self, min_size: usize, tag: Option<&str>) -> Option<usize> {
-        let free = |entry: &Entry| entry.fits(min_size, tag) && entry.is_free();
-        if let Some(index) = self.entries.iter().position(free) {
+    fn find(&mut self, min_size: usize, tag: Option<&str>, now: Instant) -> Option<usize> {
+        let start = self.next;
+        if let Some(index) = self.look(min_size, tag, Entry::is_free) {
             return Some(index);
         }
         // Only now, on the way to new memory, is it worth asking the kernel who has died.
-        self.maintain();
-        self.entries.iter().position(free)
+        let due = |at| now.duration_since(at) > MAINTAIN;
+        if self.maintained.is_none_or(due) {
+            self.maintain();
+        }
+        self.next = start;
+        self.look(min_size, tag, |entry| {
+            entry.bury_the_dead();
+            entry.is_free()
+        })
+    }
+
+    /// Looks at some of those that would do.
+    fn look(
+        &mut self,
+        min_size: usize,
+        tag: Option<&str>,
+        is_free: impl Fn(&Entry) -> bool,
+    ) -> Option<usize> {
+        let (start, count) = (self.next, self.entries.len());
+        let order = (0..count).map(|step| (start + step) % count);
+        let fitting = order.filter(|&index| self.entries[index].fits(min_size, tag));
+        let mut last = start;
+        let found = fitting.take(LOOKS).find(|&index| {
+            last = index + 1;
+            is_free(&self.entries[index])
+        });
+        self.next = last;
+        found
     }
 }
 

@@ -49,7 +49,7 @@ impl Options {
             inbox_budget: 16 << 20,
             overflow: Overflow::Block,
             send_timeout: None,
-            spin: Duration::from_micros(20),
+            spin: Duration::from_micros(50),
         }
     }
 
@@ -110,7 +110,7 @@ impl Options {
 
     /// How long a waiting [`recv`](crate::EndpointReceiver::recv) or `send` looks for news before
     /// it sleeps, at most; it adapts, and does not spin where that never pays off.
-    /// Default: 20 µs. Zero: never.
+    /// Default: 50 µs. Zero: never.
     #[must_use]
     pub fn with_spin(mut self, spin: Duration) -> Self {
         self.spin = spin;

@@ -152,6 +152,9 @@ impl Inbox {
                 self.pass_turn(&state);
                 return Ok(None);
             }
+            if rx.spin() {
+                continue;
+            }
             let Some(mut rx) = state.rx.take() else {
                 continue;
             };
@@ -236,17 +239,16 @@ impl Inbox {
     }
 
     fn sleep(&self, rx: &mut Rx, patience: Patience) {
-        if rx.spin() {
-            return;
+        // Not when it wakes us: then there is something better to do first.
+        if std::mem::take(&mut rx.rung) {
+            self.doorbell.clear();
         }
         rx.arm();
         self.hand_over_arrivals(rx);
         rx.scan();
         if !rx.has_news() {
             let start = Instant::now();
-            if let Ok(true) = self.doorbell.wait(patience.left()) {
-                self.doorbell.clear();
-            }
+            rx.rung = !matches!(self.doorbell.wait(patience.left()), Ok(false));
             rx.slept(start.elapsed());
         }
         rx.disarm();

@@ -60,6 +60,8 @@ pub(super) struct Rx {
     buffer: Vec<u8>,
     statistics: Statistics,
     lost: bool,
+    /// The doorbell has woken us, and was not cleared since.
+    pub(super) rung: bool,
 }
 
 pub(super) enum Next {
@@ -86,6 +88,7 @@ impl Rx {
             buffer: Vec::new(),
             statistics: Statistics::default(),
             lost: false,
+            rung: false,
         }
     }
 

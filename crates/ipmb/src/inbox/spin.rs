@@ -38,8 +38,9 @@ impl Spin {
         };
     }
 
+    /// Whoever sleeps sees the message later than who spins, by about as long as waking takes.
     pub(super) fn slept(&mut self, time: Duration) {
-        if time < self.limit {
+        if time < 2 * self.limit {
             self.credit = (self.credit + 2).min(MOST);
         }
     }

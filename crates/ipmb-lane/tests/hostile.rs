@@ -32,14 +32,15 @@ fn lane(drops_oldest: bool) -> (Guarded, Producer<Guarded>, Consumer<Guarded>) {
 fn push(producer: &mut Producer<Guarded>, number: u64, len: usize) {
     if let Ok(mut grant) = producer.reserve(len) {
         grant.write(&message(number, len)).unwrap();
-        grant.commit();
+        grant.commit(number as u16);
     }
 }
 
 fn push_fragments(producer: &mut Producer<Guarded>, number: u64, len: usize) {
     let bytes = message(number, len);
     let mut sent = 0;
-    while let Ok(now @ 1..) = producer.push_fragment(len as u64, sent as u64, &bytes[sent..]) {
+    while let Ok(now @ 1..) = producer.push_fragment(7, len as u64, sent as u64, &[&bytes[sent..]])
+    {
         sent += now;
     }
 }
@@ -49,7 +50,7 @@ fn pop_all(consumer: &mut Consumer<Guarded>) {
     let mut out = Vec::new();
     for _ in 0..ENOUGH {
         match consumer.pop(&mut out, LIMIT) {
-            Ok(Popped::Message) => assert!(out.len() as u64 <= LIMIT),
+            Ok(Popped::Message { .. }) => assert!(out.len() as u64 <= LIMIT),
             Ok(Popped::Partial) => {}
             _ => {
                 let _ = (
@@ -71,7 +72,9 @@ fn place() -> impl Strategy<Value = usize> {
 }
 
 fn value() -> impl Strategy<Value = u64> {
-    let frame = (1..5u64, 0..5000u64).prop_map(|(kind, len)| kind << 32 | len);
+    let tag = prop_oneof![3 => Just(0u64), 1 => Just(7), 1 => 0..1u64 << 16];
+    let frame =
+        (tag, 1..5u64, 0..5000u64).prop_map(|(tag, kind, len)| tag << 48 | kind << 32 | len);
     prop_oneof![
         any::<u64>(),
         0..6000u64,
@@ -157,7 +160,7 @@ proptest! {
                 let _ = consumer.pop(&mut out, LIMIT);
             }
             push(&mut producer, value, len);
-            let _ = producer.push_fragment(6000, len as u64, &vec![1; 6000 - len]);
+            let _ = producer.push_fragment(0, 6000, len as u64, &[&vec![1; 6000 - len]]);
             let _ = (producer.slot(), producer.is_closed());
             prop_assert!(producer.produced().wrapping_sub(producer.consumed()) <= 4096);
             memory.check();

@@ -114,7 +114,7 @@ impl Harness {
         }
         assert_eq!((grant.written(), grant.remaining()), (len, 0));
         assert_eq!(grant.write(b"x"), Err(Overrun));
-        grant.commit();
+        grant.commit(tag_of(number));
         self.lens.push(len);
         self.frames.push_back(Frame {
             message: number,
@@ -127,9 +127,14 @@ impl Harness {
         let bytes = message(number, self.lens[number as usize]);
         let rest = &bytes[sent..];
         let room = self.producer.room_for(rest.len());
-        let pushed = self
-            .producer
-            .push_fragment(bytes.len() as u64, sent as u64, rest);
+        // The pieces do not matter.
+        let (first, second) = rest.split_at(rest.len() / 3);
+        let pushed = self.producer.push_fragment(
+            tag_of(number),
+            bytes.len() as u64,
+            sent as u64,
+            &[first, second],
+        );
         let Ok(len) = pushed else {
             assert!(!room);
             return;
@@ -152,7 +157,8 @@ impl Harness {
             Some(Frame {
                 message: number, ..
             }) => {
-                assert_eq!(popped, Popped::Message);
+                let tag = tag_of(number);
+                assert_eq!(popped, Popped::Message { tag });
                 assert_eq!(out, message(number, self.lens[number as usize]));
             }
         }
@@ -184,6 +190,10 @@ impl Harness {
         assert_eq!(self.consumer.has_news(), !self.frames.is_empty());
         assert_eq!(self.consumer.dropped(), self.dropped);
     }
+}
+
+fn tag_of(number: u64) -> u16 {
+    (number % 3) as u16 * 0x7fff
 }
 
 proptest! {
@@ -222,11 +232,11 @@ fn a_grant_that_is_dropped_sends_nothing_and_one_that_is_short_sends_what_is_wri
     assert_eq!(consumer.pop(&mut out, 100), Ok(Popped::Empty));
     let mut grant = producer.reserve(100).unwrap();
     grant.write(b"short").unwrap();
-    grant.commit();
-    producer.reserve(0).unwrap().commit();
-    assert_eq!(consumer.pop(&mut out, 100), Ok(Popped::Message));
+    grant.commit(0);
+    producer.reserve(0).unwrap().commit(0);
+    assert_eq!(consumer.pop(&mut out, 100), Ok(Popped::Message { tag: 0 }));
     assert_eq!(out, b"short");
-    assert_eq!(consumer.pop(&mut out, 100), Ok(Popped::Message));
+    assert_eq!(consumer.pop(&mut out, 100), Ok(Popped::Message { tag: 0 }));
     assert!(out.is_empty());
     assert!(producer.reserve(producer.max_frame() + 1).is_err());
 }
@@ -244,16 +254,19 @@ fn a_grant_for_a_guess_has_all_that_is_free_in_one_piece() {
         let bytes = vec![round; room];
         grant.write(&bytes).unwrap();
         assert_eq!(grant.write(b"x"), Err(Overrun));
-        grant.commit();
-        assert_eq!(consumer.pop(&mut out, largest as u64), Ok(Popped::Message));
+        grant.commit(0);
+        assert_eq!(
+            consumer.pop(&mut out, largest as u64),
+            Ok(Popped::Message { tag: 0 })
+        );
         assert_eq!(out, bytes);
     }
     // Nothing that has not been read is overwritten.
     while let Ok(mut grant) = producer.reserve_from(10) {
         grant.write(&vec![7; grant.remaining()]).unwrap();
-        grant.commit();
+        grant.commit(0);
     }
-    while consumer.pop(&mut out, largest as u64) == Ok(Popped::Message) {
+    while consumer.pop(&mut out, largest as u64) == Ok(Popped::Message { tag: 0 }) {
         assert!(out.iter().all(|&byte| byte == 7));
     }
     assert!(!consumer.has_news());
@@ -262,7 +275,7 @@ fn a_grant_for_a_guess_has_all_that_is_free_in_one_piece() {
 #[test]
 fn closing_and_retiring_are_seen() {
     let (mut producer, mut consumer) = lane();
-    producer.reserve(0).unwrap().commit();
+    producer.reserve(0).unwrap().commit(0);
     producer.retire();
     assert!(!consumer.is_retired() && !producer.is_closed());
     consumer.pop(&mut Vec::new(), 0).unwrap();
@@ -275,14 +288,14 @@ fn a_message_over_the_limit_is_corrupt_for_ever() {
     let (mut producer, mut consumer) = lane();
     let mut grant = producer.reserve(11).unwrap();
     grant.write(&[0; 11]).unwrap();
-    grant.commit();
+    grant.commit(0);
     let mut out = Vec::new();
     assert_eq!(consumer.pop(&mut out, 10), Err(Corrupt));
     assert_eq!(consumer.pop(&mut out, 100), Err(Corrupt));
     assert!(!consumer.has_news());
 
     let (mut producer, mut consumer) = lane();
-    producer.push_fragment(u64::MAX, 0, &[0; 11]).unwrap();
+    producer.push_fragment(0, u64::MAX, 0, &[&[0; 11]]).unwrap();
     assert_eq!(consumer.pop(&mut out, u64::MAX - 1), Err(Corrupt));
 }
 
@@ -294,4 +307,14 @@ fn memory_that_does_not_do_is_refused() {
     assert_eq!(create(odd), Some(LaneError::BadCapacity { capacity: 5000 }));
     let attach = Consumer::attach(HeapMemory::new(memory_len(4096)), 0);
     assert_eq!(attach.err(), Some(LaneError::BadHeader));
+}
+
+#[test]
+fn fragments_of_different_tags_are_no_message() {
+    let (mut producer, mut consumer) = lane();
+    let mut out = Vec::new();
+    producer.push_fragment(1, 20, 0, &[&[0; 10]]).unwrap();
+    producer.push_fragment(2, 20, 10, &[&[0; 10]]).unwrap();
+    assert_eq!(consumer.pop(&mut out, 100), Ok(Popped::Partial));
+    assert_eq!(consumer.pop(&mut out, 100), Err(Corrupt));
 }

@@ -25,14 +25,14 @@ fn lane(drops_oldest: bool) -> (Producer<HeapMemory>, Consumer<HeapMemory>) {
 fn push(producer: &mut Producer<HeapMemory>, number: u64) -> Result<(), Full> {
     let mut grant = producer.reserve(8)?;
     grant.write(&number.to_le_bytes()).unwrap();
-    grant.commit();
+    grant.commit(0);
     Ok(())
 }
 
 fn pop(consumer: &mut Consumer<HeapMemory>) -> Option<u64> {
     let mut out = Vec::new();
     match consumer.pop(&mut out, 1000).unwrap() {
-        Popped::Message => Some(u64::from_le_bytes(out.try_into().unwrap())),
+        Popped::Message { .. } => Some(u64::from_le_bytes(out.try_into().unwrap())),
         _ => None,
     }
 }
@@ -100,7 +100,7 @@ fn fragments_stream_through_padding() {
             let message = *b"a message of 27 bytes here.";
             let mut sent = 0;
             while sent < message.len() {
-                match producer.push_fragment(27, sent as u64, &message[sent..]) {
+                match producer.push_fragment(0, 27, sent as u64, &[&message[sent..]]) {
                     Ok(len) => sent += len,
                     Err(Full) => thread::yield_now(),
                 }
@@ -109,7 +109,7 @@ fn fragments_stream_through_padding() {
         let mut out = Vec::new();
         loop {
             match consumer.pop(&mut out, 27).unwrap() {
-                Popped::Message => break,
+                Popped::Message { .. } => break,
                 Popped::Empty => thread::yield_now(),
                 _ => {}
             }
@@ -149,8 +149,8 @@ fn dropping_races_with_a_message_in_fragments() {
     explore(3, || {
         let (mut producer, mut consumer) = lane(true);
         let message = *b"0123456789abcdef";
-        assert_eq!(producer.push_fragment(16, 0, &message), Ok(8));
-        assert_eq!(producer.push_fragment(16, 8, &message[8..]), Ok(8));
+        assert_eq!(producer.push_fragment(0, 16, 0, &[&message]), Ok(8));
+        assert_eq!(producer.push_fragment(0, 16, 8, &[&message[8..]]), Ok(8));
         let sender = thread::spawn(move || {
             let dropped = producer.drop_oldest().is_some();
             push(&mut producer, 1).unwrap();
@@ -161,7 +161,7 @@ fn dropping_races_with_a_message_in_fragments() {
         let mut look = || {
             let mut out = Vec::new();
             let popped = consumer.pop(&mut out, 16).unwrap();
-            if popped == Popped::Message {
+            if popped == (Popped::Message { tag: 0 }) {
                 received.push(out);
             }
             popped

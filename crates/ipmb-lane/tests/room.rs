@@ -22,11 +22,14 @@ fn room_for_all_is_room_for_every_fragment() {
             let mut out = Vec::new();
             while producer.produced() < start as u64 {
                 let rest = start - producer.produced() as usize;
-                producer.reserve(rest.min(256) - 8).unwrap().commit();
-                assert_eq!(consumer.pop(&mut out, 4096).unwrap(), Popped::Message);
+                producer.reserve(rest.min(256) - 8).unwrap().commit(0);
+                assert_eq!(
+                    consumer.pop(&mut out, 4096).unwrap(),
+                    Popped::Message { tag: 0 }
+                );
             }
             for filled in [0, 200, 900] {
-                producer.reserve(filled).unwrap().commit();
+                producer.reserve(filled).unwrap().commit(0);
                 let message = vec![7; len];
                 if len <= producer.max_frame() || !producer.room_for_all(len) {
                     streams += 1;
@@ -37,7 +40,7 @@ fn room_for_all_is_room_for_every_fragment() {
                 while sent < len {
                     let rest = &message[sent..];
                     sent += producer
-                        .push_fragment(len as u64, sent as u64, rest)
+                        .push_fragment(0, len as u64, sent as u64, &[rest])
                         .unwrap_or_else(|_| panic!("{len} bytes at {start}: only {sent} fit"));
                 }
                 while consumer.pop(&mut out, 4096).unwrap() != Popped::Empty {}
@@ -53,7 +56,7 @@ fn what_is_longer_than_the_ring_may_begin_when_its_beginning_fits() {
     let mut producer = Producer::create(memory, false).unwrap();
     assert!(producer.room_for_all(1 << 30));
     while producer.room_for(producer.max_frame()) {
-        producer.reserve(500).unwrap().commit();
+        producer.reserve(500).unwrap().commit(0);
     }
     assert!(!producer.room_for_all(1 << 30));
     assert!(!producer.room_for_all(usize::MAX));

@@ -28,8 +28,12 @@ fn try_push(producer: &mut Producer<Guarded>, bytes: &[u8]) -> bool {
         return false;
     };
     grant.write(bytes).unwrap();
-    grant.commit();
+    grant.commit(bytes.len() as u16);
     true
+}
+
+fn is_message(popped: Popped) -> bool {
+    matches!(popped, Popped::Message { .. })
 }
 
 fn number_of(bytes: &[u8]) -> u64 {
@@ -52,7 +56,7 @@ fn a_million_messages_arrive_in_order() {
     });
     let mut out = Vec::new();
     for number in 0..MESSAGES {
-        while consumer.pop(&mut out, 1000).unwrap() != Popped::Message {
+        while !is_message(consumer.pop(&mut out, 1000).unwrap()) {
             thread::yield_now();
         }
         assert_eq!(number_of(&out), number);
@@ -78,7 +82,8 @@ fn what_is_not_dropped_arrives_in_order() {
     let (mut out, mut last, mut received) = (Vec::new(), None, 0);
     while !consumer.is_retired() {
         match consumer.pop(&mut out, 1000).unwrap() {
-            Popped::Message => {
+            Popped::Message { tag } => {
+                assert_eq!(usize::from(tag), out.len());
                 let number = Some(number_of(&out));
                 assert!(number > last);
                 (last, received) = (number, received + 1);
@@ -101,7 +106,12 @@ fn long_messages_stream_through_a_short_ring() {
             let bytes = long(number);
             let (mut sent, all) = (0, bytes.len());
             loop {
-                match producer.push_fragment(all as u64, sent as u64, &bytes[sent..]) {
+                match producer.push_fragment(
+                    number as u16,
+                    all as u64,
+                    sent as u64,
+                    &[&bytes[sent..]],
+                ) {
                     Ok(now) => sent += now,
                     Err(Full) => thread::yield_now(),
                 }
@@ -115,7 +125,7 @@ fn long_messages_stream_through_a_short_ring() {
     for number in 0..300 {
         loop {
             match consumer.pop(&mut out, 50_000).unwrap() {
-                Popped::Message => break,
+                Popped::Message { tag } => break assert_eq!(u64::from(tag), number),
                 Popped::Empty => thread::yield_now(),
                 _ => {}
             }
@@ -154,7 +164,7 @@ fn nobody_sleeps_for_ever() {
     });
     let (mut out, mut number) = (Vec::new(), 0);
     while number < MESSAGES {
-        if consumer.pop(&mut out, 1000).unwrap() == Popped::Message {
+        if is_message(consumer.pop(&mut out, 1000).unwrap()) {
             assert_eq!(number_of(&out), number);
             number += 1;
             if consumer.wants_room() {

@@ -1,5 +1,7 @@
 //! What stands in a lane before the payload.
 //!
+//! Nothing, if the frame's tag names the type of the message ([`DeclaredTypes`]). What follows is for tag 0.
+//!
 //! Written by hand, because it is on the way of every message, and because what a hostile peer wrote
 //! must cost no more than its length. All numbers are little-endian, nothing is aligned:
 //!
@@ -7,6 +9,7 @@
 //! message   flags u8 | type id 16 | [objects u32] | [regions u32, then 37 each] | [sender u64, sequence u64] | payload
 //! region    id 16 | size u64 | cell u32 | owner u16 | nonce u48 | with object u8
 //! forget    0x80 | ids, 16 each
+//! declare   0x81 | type id 16
 //! ```
 //!
 //! A flag says which of the bracketed parts are there. Parts that would say nothing (no objects, no
@@ -14,6 +17,7 @@
 
 mod cursor;
 mod region_ref;
+mod types;
 
 #[cfg(test)]
 mod tests;
@@ -23,11 +27,13 @@ use smallvec::SmallVec;
 use crate::{EndpointId, ParkId, RegionId, TypeId};
 use cursor::Cursor;
 pub use region_ref::RegionRef;
+pub use types::DeclaredTypes;
 
 const OBJECTS: u8 = 1 << 0;
 const REGIONS: u8 = 1 << 1;
 const PARKED: u8 = 1 << 2;
 const FORGET: u8 = 1 << 7;
+const DECLARE: u8 = FORGET | 1;
 
 /// The length of the header of a message without attachments, in bytes.
 pub const PLAIN_HEADER_LEN: usize = 17;
@@ -154,15 +160,20 @@ pub enum LaneMessage<'a> {
     },
     /// The sender will never again refer to these regions by their ids.
     Forget(SmallVec<[RegionId; 4]>),
+    /// The next tag is that of this type.
+    Declare(TypeId),
 }
 
 impl<'a> LaneMessage<'a> {
+    /// The tag of a frame that is one of these.
+    pub const TAG: u16 = 0;
+
     /// Reads a frame. `frame` must be private memory, which the peer cannot change meanwhile.
     ///
     /// # Errors
     ///
-    /// [`FrameError`] if the peer did not write it with [`MessageHeader::encode`] or
-    /// [`encode_forget`](Self::encode_forget).
+    /// [`FrameError`] if the peer did not write it with [`MessageHeader::encode`],
+    /// [`encode_forget`](Self::encode_forget) or [`encode_declare`](Self::encode_declare).
     pub fn parse(frame: &'a [u8]) -> Result<Self, FrameError> {
         let mut cursor = Cursor::new(frame);
         let [flags] = cursor.array()?;
@@ -172,6 +183,13 @@ impl<'a> LaneMessage<'a> {
                 regions.push(RegionId(cursor.array()?));
             }
             return Ok(Self::Forget(regions));
+        }
+        if flags == DECLARE {
+            let type_id = cursor.array()?;
+            return match cursor.rest() {
+                [] => Ok(Self::Declare(type_id)),
+                _ => Err(FrameError::NotCanonical),
+            };
         }
         let header = MessageHeader::parse(flags, &mut cursor)?;
         Ok(Self::Message {
@@ -189,6 +207,13 @@ impl<'a> LaneMessage<'a> {
         }
         frame
     }
+
+    /// The frame that says [`Declare`](Self::Declare).
+    pub fn encode_declare(type_id: TypeId) -> [u8; 17] {
+        let mut frame = [DECLARE; 17];
+        frame[1..].copy_from_slice(&type_id);
+        frame
+    }
 }
 
 /// A frame that no sender of this version writes. The lane cannot be trusted any more.
@@ -204,4 +229,10 @@ pub enum FrameError {
     /// A part is there that says nothing, or a field has a value that means nothing.
     #[error("a frame's header is not canonical: cut off the sender, it is broken or hostile")]
     NotCanonical,
+    /// The frame is tagged as a message of a type that was not declared.
+    #[error("a frame has the undeclared tag {0}: cut off the sender, it is broken or hostile")]
+    Undeclared(u16),
+    /// More types were declared than a receiver remembers.
+    #[error("too many types are declared: cut off the sender, it is broken or hostile")]
+    TooManyTypes,
 }

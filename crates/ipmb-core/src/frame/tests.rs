@@ -75,6 +75,30 @@ fn what_no_sender_writes_is_refused() {
         LaneMessage::parse(&[FORGET; 16]),
         Err(FrameError::Truncated)
     );
+    let declare = |len| LaneMessage::parse(&[DECLARE; 18][..len]);
+    assert_eq!(declare(16), Err(FrameError::Truncated));
+    assert_eq!(declare(17), Ok(LaneMessage::Declare([DECLARE; 16])));
+    assert_eq!(declare(18), Err(FrameError::NotCanonical));
+}
+
+#[test]
+fn tags_count_the_types_as_they_were_declared() {
+    let mut types = DeclaredTypes::default();
+    for number in 0..DeclaredTypes::MOST as u8 {
+        assert_eq!(types.tag([number; 16]), None);
+        assert!(!types.is_full());
+        assert_eq!(types.declare([number; 16]), Ok(u16::from(number) + 1));
+    }
+    assert!(types.is_full());
+    assert_eq!(types.declare([255; 16]), Err(FrameError::TooManyTypes));
+    for number in 0..DeclaredTypes::MOST as u8 {
+        let tag = u16::from(number) + 1;
+        assert_eq!(types.tag([number; 16]), Some(tag));
+        assert_eq!(types.type_of(tag), Ok([number; 16]));
+    }
+    for tag in [0, DeclaredTypes::MOST as u16 + 1, u16::MAX] {
+        assert_eq!(types.type_of(tag), Err(FrameError::Undeclared(tag)));
+    }
 }
 
 proptest! {
@@ -97,7 +121,7 @@ proptest! {
 
     #[test]
     fn random_bytes_are_refused_or_mean_what_they_encode(
-        flags in prop_oneof![0u8..8, any::<u8>()],
+        flags in prop_oneof![0u8..8, FORGET..=DECLARE, any::<u8>()],
         mut frame in prop::collection::vec(prop_oneof![3 => Just(0u8), 1 => 0u8..3, 1 => any::<u8>()], 0..160),
     ) {
         frame.insert(0, flags);
@@ -109,6 +133,7 @@ proptest! {
                 again
             }
             Ok(LaneMessage::Forget(regions)) => LaneMessage::encode_forget(&regions),
+            Ok(LaneMessage::Declare(type_id)) => LaneMessage::encode_declare(type_id).to_vec(),
             Err(_) => return Ok(()),
         };
         prop_assert_eq!(again, frame);

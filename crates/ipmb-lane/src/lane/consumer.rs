@@ -11,7 +11,10 @@ use crate::sync::Ordering;
 #[non_exhaustive]
 pub enum Popped {
     /// One whole message.
-    Message,
+    Message {
+        /// What the producer said that it is. It could say anything.
+        tag: u16,
+    },
     /// Nothing is there.
     Empty,
     /// A part of a message that is not its end. Call again; it was cut short so that others get their turn.
@@ -31,9 +34,10 @@ pub struct Consumer<M: Memory> {
     head: u64,
     /// What TAIL was when it was read last, so that its cache line is fetched only when all of that is consumed.
     tail: u64,
-    /// What has arrived of a message in fragments, and how long it will be.
+    /// What has arrived of a message in fragments, how long it will be, and its tag.
     partial: Vec<u8>,
     partial_len: u64,
+    partial_tag: u16,
     corrupt: bool,
 }
 
@@ -61,6 +65,7 @@ impl<M: Memory> Consumer<M> {
             tail: 0,
             partial: Vec::new(),
             partial_len: 0,
+            partial_tag: 0,
             corrupt: false,
         })
     }
@@ -193,11 +198,14 @@ impl<M: Memory> Consumer<M> {
             // If there was a message before it that never ended, its sender gave up.
             self.partial.clear();
             self.partial_len = frame.message_len;
+            self.partial_tag = frame.tag;
             if frame.is_last() {
                 self.ring.region.copy_out(frame.bytes, frame.len, out);
-                return Ok(Popped::Message);
+                return Ok(Popped::Message { tag: frame.tag });
             }
-        } else if frame.offset != self.partial.len() as u64 || frame.message_len != self.partial_len
+        } else if frame.offset != self.partial.len() as u64
+            || frame.message_len != self.partial_len
+            || frame.tag != self.partial_tag
         {
             return Err(Corrupt);
         }
@@ -208,6 +216,6 @@ impl<M: Memory> Consumer<M> {
             return Ok(Popped::Partial);
         }
         std::mem::swap(out, &mut self.partial);
-        Ok(Popped::Message)
+        Ok(Popped::Message { tag: frame.tag })
     }
 }

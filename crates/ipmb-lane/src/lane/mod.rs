@@ -11,9 +11,10 @@
 //! ring (capacity)       frames; TAIL and HEAD count bytes and never wrap, `& (capacity - 1)` is the place
 //! ```
 //!
-//! A frame is a word (length and kind), the rest of the prefix (for a fragment: length of the whole message, and its
-//! offset in it), and bytes, filled up to a multiple of eight. It never wraps: what is left at the end of the ring is
-//! filled with padding, which is published together with the frame behind it.
+//! A frame is a word (length in 32 bits, kind and tag in 16 each), the rest of the prefix (for a fragment: length of
+//! the whole message, and its offset in it), and bytes, filled up to a multiple of eight. It never wraps: what is left
+//! at the end of the ring is filled with padding, which is published together with the frame behind it. The tag is the
+//! caller's; it is the same in all fragments of a message.
 //!
 //! In a lane that drops its oldest message the producer moves HEAD too, so that there both sides move it by
 //! compare-and-swap. A copy counts only when HEAD was still where it began: as HEAD never goes back, the bytes were
@@ -50,7 +51,7 @@ const SLOT: usize = 4 * LINE;
 const CLOSED: usize = 4 * LINE + 8;
 
 /// "ipmblan", and the version of the layout.
-const MAGIC_VALUE: u64 = u64::from_le_bytes(*b"ipmblan\x01");
+const MAGIC_VALUE: u64 = u64::from_le_bytes(*b"ipmblan\x02");
 const DROPS_OLDEST: u64 = 1;
 /// The producer's fence in `want_room` reaches the consumer.
 const HEAVY: u64 = 2;
@@ -68,6 +69,7 @@ struct Ring<M> {
 
 /// A frame whose prefix has been read, once, and checked.
 struct Frame {
+    tag: u16,
     /// Where its bytes are in the memory.
     bytes: usize,
     len: usize,
@@ -88,9 +90,9 @@ impl Frame {
     }
 }
 
-const MESSAGE: u64 = 1;
-const FRAGMENT: u64 = 2;
-const PADDING: u64 = 3;
+const MESSAGE: u16 = 1;
+const FRAGMENT: u16 = 2;
+const PADDING: u16 = 3;
 const MESSAGE_PREFIX: usize = 8;
 const FRAGMENT_PREFIX: usize = 24;
 
@@ -99,8 +101,12 @@ fn frame_size(prefix: usize, len: usize) -> u64 {
     (prefix as u64 + len as u64).next_multiple_of(8)
 }
 
-fn frame_word(kind: u64, len: u64) -> u64 {
-    kind << 32 | len
+fn frame_word(kind: u16, tag: u16, len: u64) -> u64 {
+    u64::from(tag) << 48 | u64::from(kind) << 32 | len
+}
+
+fn kind_of(word: u64) -> u16 {
+    (word >> 32) as u16
 }
 
 impl<M: Memory> Ring<M> {
@@ -169,14 +175,14 @@ impl<M: Memory> Ring<M> {
         }
         let word = self.read_word(head);
         let to_end = self.to_end(head);
-        if word >> 32 != PADDING {
+        if kind_of(word) != PADDING {
             return self.frame_from(word, head, available.min(to_end));
         }
         // Padding reaches to the end of the ring exactly, and is never all of it: there is a frame behind it.
         let behind = available
             .checked_sub(to_end)
             .filter(|&behind| behind >= 8)?;
-        if word != frame_word(PADDING, to_end - 8) {
+        if word != frame_word(PADDING, 0, to_end - 8) {
             return None;
         }
         let start = head.wrapping_add(to_end);
@@ -187,7 +193,7 @@ impl<M: Memory> Ring<M> {
     #[inline]
     fn frame_from(&self, word: u64, start: u64, room: u64) -> Option<Frame> {
         let len = word & u64::from(u32::MAX);
-        let (prefix, message_len, offset) = match word >> 32 {
+        let (prefix, message_len, offset) = match kind_of(word) {
             MESSAGE => (MESSAGE_PREFIX, len, 0),
             FRAGMENT if room >= FRAGMENT_PREFIX as u64 => (
                 FRAGMENT_PREFIX,
@@ -203,6 +209,7 @@ impl<M: Memory> Ring<M> {
             .checked_add(len)
             .is_some_and(|end| end <= message_len);
         (size <= room && moves && inside).then(|| Frame {
+            tag: (word >> 48) as u16,
             bytes: self.place(start) + prefix,
             len: len as usize,
             offset,

@@ -123,23 +123,26 @@ impl<M: Memory> Producer<M> {
 
     /// Sends the next part of a message of any length, and says how many bytes that was.
     ///
-    /// `bytes` is the rest of the message from `offset` on, or the next part of it that the caller has at hand. The
-    /// first part is the one at offset 0, the last is the one that ends at `message_len`. To stop in the middle, and
-    /// send something else (or call [`abandon`](Self::abandon)): the consumer throws the torn message away.
+    /// `rest` is the rest of the message from `offset` on, or the next part of it that the caller has at hand, in
+    /// pieces. The first part is the one at offset 0, the last is the one that ends at `message_len`. The tag is the same
+    /// for all of them. To stop in the middle, and send something else (or call [`abandon`](Self::abandon)): the consumer
+    /// throws the torn message away.
     ///
     /// # Errors
     ///
     /// [`Full`]: there is not enough room for a part that is worth it.
     pub fn push_fragment(
         &mut self,
+        tag: u16,
         message_len: u64,
         offset: u64,
-        bytes: &[u8],
+        rest: &[&[u8]],
     ) -> Result<usize, Full> {
-        if bytes.is_empty() && message_len != 0 {
+        let rest_len: usize = rest.iter().map(|piece| piece.len()).sum();
+        if rest_len == 0 && message_len != 0 {
             return Ok(0);
         }
-        let wanted = bytes.len().min(self.max_frame());
+        let wanted = rest_len.min(self.max_frame());
         let (start, len) = match self.fragment_room(wanted) {
             Some((start, len)) if len == wanted => (start, len),
             _ => {
@@ -147,13 +150,16 @@ impl<M: Memory> Producer<M> {
                 self.fragment_room(wanted).ok_or(Full)?
             }
         };
-        let bytes = bytes.get(..len).unwrap_or(bytes);
         self.ring.write_word(start.wrapping_add(8), message_len);
         self.ring.write_word(start.wrapping_add(16), offset);
-        self.ring
-            .region
-            .copy_in(self.ring.place(start) + FRAGMENT_PREFIX, bytes);
-        self.publish(start, FRAGMENT, FRAGMENT_PREFIX, len);
+        let (mut place, mut left) = (self.ring.place(start) + FRAGMENT_PREFIX, len);
+        for piece in rest {
+            let now = piece.get(..left).unwrap_or(piece);
+            self.ring.region.copy_in(place, now);
+            place += now.len();
+            left -= now.len();
+        }
+        self.publish(start, (FRAGMENT, tag), FRAGMENT_PREFIX, len);
         self.unfinished = offset.saturating_add(len as u64) < message_len;
         Ok(len)
     }
@@ -324,12 +330,13 @@ impl<M: Memory> Producer<M> {
 
     /// Makes the frame at `start`, and the padding in front of it, visible.
     #[inline]
-    fn publish(&mut self, start: u64, kind: u64, prefix: usize, len: usize) {
-        self.ring.write_word(start, frame_word(kind, len as u64));
+    fn publish(&mut self, start: u64, (kind, tag): (u16, u16), prefix: usize, len: usize) {
+        self.ring
+            .write_word(start, frame_word(kind, tag, len as u64));
         let padding = start.wrapping_sub(self.tail);
         if padding > 0 {
             self.ring
-                .write_word(self.tail, frame_word(PADDING, padding - 8));
+                .write_word(self.tail, frame_word(PADDING, 0, padding - 8));
         }
         self.tail = start.wrapping_add(frame_size(prefix, len));
         self.ring.store(TAIL, self.tail);
@@ -374,11 +381,11 @@ impl<M: Memory> Grant<'_, M> {
         self.len - self.written
     }
 
-    /// Sends what has been written, as one message.
+    /// Sends what has been written, as one message, with a tag that says what it is; to the lane it means nothing.
     #[inline]
-    pub fn commit(self) {
+    pub fn commit(self, tag: u16) {
         self.producer
-            .publish(self.start, MESSAGE, MESSAGE_PREFIX, self.written);
+            .publish(self.start, (MESSAGE, tag), MESSAGE_PREFIX, self.written);
         self.producer.unfinished = false;
     }
 }

@@ -228,10 +228,13 @@ fn prepare(selector: &Selector, outbound: &Outbound<'_>) -> io::Result<ParkedMes
     for flight in &progress.flights {
         objects.push(flight.block().object().clone()?);
     }
-    let body = progress.own.take().unwrap_or_default();
+    let mut body = progress.own.take().unwrap_or_default();
     let sequence_at = outbound
         .has_attachments()
-        .then(|| body.len() - outbound.payload().len() - size_of::<u64>());
+        .then(|| body.len() - size_of::<u64>());
+    body.try_reserve_exact(outbound.payload().len())
+        .map_err(|_| io::ErrorKind::OutOfMemory)?;
+    body.extend_from_slice(outbound.payload());
     let ttl = u64::try_from(selector.ttl.as_nanos()).unwrap_or(u64::MAX);
     Ok(ParkedMessage {
         selector: selector.clone(),

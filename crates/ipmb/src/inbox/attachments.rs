@@ -23,15 +23,14 @@ pub(crate) struct Incoming {
 impl Incoming {
     /// A message without attachments.
     #[inline]
-    pub(super) fn plain(bytes: &[u8]) -> Option<Self> {
-        let (type_id, payload) = MessageHeader::parse_fixed(bytes)?;
-        Some(Self {
+    pub(super) fn plain(type_id: TypeId, payload: Range<usize>) -> Self {
+        Self {
             type_id,
-            payload: bytes.len() - payload.len()..bytes.len(),
+            payload,
             objects: Vec::new(),
             regions: Vec::new(),
             parked: None,
-        })
+        }
     }
 }
 
@@ -49,7 +48,7 @@ impl Delivery {
             Frame::Message {
                 header, payload, ..
             } => (header, payload),
-            Frame::Forget(_) => return Err(Malformed::Unexpected),
+            Frame::Forget(_) | Frame::Declare(_) => return Err(Malformed::Unexpected),
         };
         let mut objects: VecDeque<_> = self.objects.drain(..).map(Some).collect();
         if objects.len() as u64 != header.objects_beside() {
@@ -72,12 +71,14 @@ pub(super) enum Frame {
         payload: Range<usize>,
     },
     Forget(Vec<RegionId>),
+    Declare(TypeId),
 }
 
 impl Frame {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         match LaneMessage::parse(bytes)? {
             LaneMessage::Forget(regions) => Ok(Self::Forget(regions.to_vec())),
+            LaneMessage::Declare(type_id) => Ok(Self::Declare(type_id)),
             LaneMessage::Message { header, payload } => {
                 let start = bytes.len() - payload.len();
                 if header.objects == 0 && header.regions.is_empty() {

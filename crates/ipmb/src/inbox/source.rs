@@ -7,7 +7,7 @@ use crate::{
     peer::{PairPacket, largest_lane},
     region::Block,
 };
-use ipmb_core::{MessageHeader, RegionId};
+use ipmb_core::{DeclaredTypes, LaneMessage, MessageHeader, RegionId};
 use ipmb_lane::{Consumer, Popped, memory_len};
 use ipmb_sys::{Access, Channel, ChannelRecvError, Doorbell, OwnedObject, map_memory};
 use std::{
@@ -35,6 +35,8 @@ pub(super) struct Source {
     offered: u32,
     /// Objects that were read from the channel before their message.
     objects: VecDeque<(u64, OwnedObject)>,
+    /// What the sender has declared, whichever lane it stood in.
+    types: DeclaredTypes,
     regions: HashMap<RegionId, Arc<Block>>,
     /// With so many regions it is time to let go of dead ones.
     tidy_at: usize,
@@ -86,6 +88,7 @@ impl Source {
             lanes: VecDeque::new(),
             offered: 0,
             objects: VecDeque::new(),
+            types: DeclaredTypes::default(),
             regions: HashMap::new(),
             tidy_at: FEW_REGIONS,
             stalled: None,
@@ -129,11 +132,18 @@ impl Source {
             room.ring();
         }
         match popped {
-            Popped::Message => {
-                if let Some(incoming) = Incoming::plain(buffer) {
-                    return Ok(Pull::Message(incoming));
+            Popped::Message {
+                tag: LaneMessage::TAG,
+            } => match MessageHeader::parse_fixed(buffer) {
+                Some((type_id, payload)) => {
+                    let start = buffer.len() - payload.len();
+                    Ok(Pull::Message(Incoming::plain(type_id, start..buffer.len())))
                 }
-                self.open_frame(buffer)
+                None => self.open_frame(buffer),
+            },
+            Popped::Message { tag } => {
+                let type_id = self.types.type_of(tag)?;
+                Ok(Pull::Message(Incoming::plain(type_id, 0..buffer.len())))
             }
             Popped::Partial => Ok(Pull::More),
             Popped::Empty if lane.is_retired() => self.next_lane(),
@@ -160,6 +170,10 @@ impl Source {
                 for region in regions {
                     self.regions.remove(&region);
                 }
+                Ok(Pull::More)
+            }
+            Frame::Declare(type_id) => {
+                self.types.declare(type_id)?;
                 Ok(Pull::More)
             }
         }
@@ -325,3 +339,6 @@ impl Source {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use ipmb_sys::{Channel, ChannelSendError, Doorbell, OwnedObject, Purpose, create
 use std::{collections::VecDeque, io, os::fd::AsFd, sync::Arc};
 
 /// Small at first: most pairs exchange little.
-pub(super) const FIRST_CAPACITY: usize = 64 << 10;
+pub(crate) const FIRST_CAPACITY: usize = 64 << 10;
 
 /// Up to this size the memory of a lane is had at once, not page by page: running out of memory
 /// in the middle of a write would be fatal, and page faults are slow.

@@ -5,7 +5,9 @@ use super::{
     outbound::is_sink_full,
 };
 use crate::{MessageBox, SendError, Sink, endpoint::AtOnce, memory::Shared, region::Block};
-use ipmb_core::{MessageHeader, Overflow, PLAIN_HEADER_LEN, ReceiveLimits, RegionId};
+use ipmb_core::{
+    DeclaredTypes, LaneMessage, MessageHeader, Overflow, ReceiveLimits, RegionId, TypeId,
+};
 use ipmb_lane::{Producer, ReadySet, Waker};
 use ipmb_sys::{Channel, Doorbell};
 use std::{
@@ -39,6 +41,8 @@ pub(crate) struct Line {
     pub(super) contended: bool,
     pub(super) attachments: u64,
     pub(super) known: HashMap<RegionId, Weak<Block>>,
+    /// What the receiver knows, or will when it has read that far.
+    types: DeclaredTypes,
     /// What the last message took, as a guess for the next one.
     pub(super) guess: usize,
 }
@@ -66,6 +70,7 @@ impl Line {
             contended: false,
             attachments: 0,
             known: HashMap::new(),
+            types: DeclaredTypes::default(),
             guess: 0,
         }
     }
@@ -117,6 +122,7 @@ impl Line {
         if self.lanes.last().is_none() && self.open(room).is_err() {
             return AtOnce::Not;
         }
+        let tag = self.tag(payload.uuid());
         let Some(lane) = self.lanes.last_mut() else {
             return AtOnce::Not;
         };
@@ -127,12 +133,13 @@ impl Line {
         let Ok(mut grant) = lane.reserve_from(guess) else {
             return AtOnce::Not;
         };
-        if grant
-            .write(&MessageHeader::encode_fixed(payload.uuid()))
-            .is_err()
-        {
-            return AtOnce::Not;
+        if tag == LaneMessage::TAG {
+            let header = MessageHeader::encode_fixed(payload.uuid());
+            if grant.write(&header).is_err() {
+                return AtOnce::Not;
+            }
         }
+        let start = grant.written();
         let mut sink = Sink::lane(grant);
         if let Err(error) = payload.encode_into(&mut sink) {
             if is_sink_full(&error) {
@@ -143,14 +150,38 @@ impl Line {
         let Some(grant) = sink.into_lane() else {
             return AtOnce::Not;
         };
-        if (grant.written() - PLAIN_HEADER_LEN) as u64 > limit {
+        if (grant.written() - start) as u64 > limit {
             return AtOnce::Not;
         }
         let guess = grant.written();
-        grant.commit();
+        grant.commit(tag);
         self.guess = guess;
         self.published();
         AtOnce::Sent
+    }
+
+    /// The tag of plain messages of a type; that of envelopes if it has none.
+    #[inline]
+    pub(super) fn tag(&mut self, type_id: TypeId) -> u16 {
+        match self.types.tag(type_id) {
+            Some(tag) => tag,
+            None => self.declare(type_id).unwrap_or(LaneMessage::TAG),
+        }
+    }
+
+    /// Tells the receiver of a type, if there is room for that now.
+    #[cold]
+    fn declare(&mut self, type_id: TypeId) -> Option<u16> {
+        // What may be dropped must not be needed later.
+        if self.drops_oldest() || self.types.is_full() {
+            return None;
+        }
+        let declaration = LaneMessage::encode_declare(type_id);
+        let mut grant = self.lanes.last_mut()?.reserve(declaration.len()).ok()?;
+        grant.write(&declaration).ok()?;
+        let tag = self.types.declare(type_id).ok()?;
+        grant.commit(LaneMessage::TAG);
+        Some(tag)
     }
 
     /// Forgets what the receiver has taken over.

@@ -7,6 +7,8 @@ mod pair;
 mod room;
 mod steps;
 
+#[cfg(test)]
+pub(crate) use lanes::FIRST_CAPACITY;
 pub(crate) use lanes::largest_lane;
 pub(crate) use line::{Attempt, Line, Reach};
 pub(crate) use outbound::{ENVELOPE, Outbound, Progress};

@@ -1,7 +1,7 @@
 //! A message on its way out.
 
 use crate::{Error, Message, MessageBox, Object, SendError, Sink, region::Flight};
-use ipmb_core::{MessageHeader, PLAIN_HEADER_LEN, ParkId};
+use ipmb_core::{LaneMessage, MessageHeader, PLAIN_HEADER_LEN, ParkId};
 use std::{io, sync::Arc};
 
 /// Most bytes that a message has in its lane beside its payload. Receivers allow for so many, so
@@ -11,8 +11,9 @@ pub(crate) const ENVELOPE: usize = 1 << 20;
 /// A message, encoded once, for any number of receivers.
 pub(crate) struct Outbound<'a> {
     pub(crate) type_id: [u8; 16],
-    /// Plain header and payload: what goes into the lane if nothing is attached.
-    plain: Vec<u8>,
+    /// The envelope of a message to which nothing is attached.
+    header: [u8; PLAIN_HEADER_LEN],
+    payload: Vec<u8>,
     pub(crate) objects: &'a [Object],
     pub(crate) regions: &'a [crate::MemoryRegion],
     /// Set when the message was parked before: the receiver may have got it that way.
@@ -23,10 +24,10 @@ pub(crate) struct Outbound<'a> {
 
 impl<'a> Outbound<'a> {
     pub(crate) fn encode<T: MessageBox>(message: &'a Message<T>) -> Result<Self, SendError> {
-        let mut plain = MessageHeader::encode_fixed(message.payload.uuid()).to_vec();
+        let mut payload = Vec::new();
         message
             .payload
-            .encode_into(&mut Sink::buffer(&mut plain))
+            .encode_into(&mut Sink::buffer(&mut payload))
             .map_err(|error| match is_sink_full(&error) {
                 true => SendError::Resources(io::ErrorKind::OutOfMemory.into()),
                 false => SendError::Encode(error),
@@ -36,7 +37,8 @@ impl<'a> Outbound<'a> {
         }
         Ok(Self {
             type_id: message.payload.uuid(),
-            plain,
+            header: MessageHeader::encode_fixed(message.payload.uuid()),
+            payload,
             objects: &message.objects,
             regions: &message.memory_regions,
             parked: None,
@@ -48,7 +50,8 @@ impl<'a> Outbound<'a> {
     pub(crate) fn of_parked(objects: &'a [Object], has_attachments: bool) -> Self {
         Self {
             type_id: [0; 16],
-            plain: Vec::new(),
+            header: MessageHeader::encode_fixed([0; 16]),
+            payload: Vec::new(),
             objects,
             regions: &[],
             parked: None,
@@ -57,20 +60,45 @@ impl<'a> Outbound<'a> {
     }
 
     pub(crate) fn payload(&self) -> &[u8] {
-        self.plain.get(PLAIN_HEADER_LEN..).unwrap_or_default()
+        &self.payload
     }
 
     pub(crate) fn has_attachments(&self) -> bool {
         self.numbered
+    }
+
+    /// Whether there is nothing to say of it but its type.
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.numbered && self.parked.is_none()
+    }
+}
+
+/// The bytes for a lane, in pieces.
+pub(crate) struct Body<'a>(pub(crate) [&'a [u8]; 2]);
+
+impl<'a> Body<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(|piece| piece.len()).sum()
+    }
+
+    /// What is left behind the first bytes.
+    pub(crate) fn rest(&self, mut offset: usize) -> [&'a [u8]; 2] {
+        self.0.map(|piece| {
+            let (before, rest) = piece.split_at(offset.min(piece.len()));
+            offset -= before.len();
+            rest
+        })
     }
 }
 
 /// How far one message has come with one receiver.
 #[derive(Default)]
 pub(crate) struct Progress {
-    /// The bytes for the lane, if they are not those of a plain message. Made when the way to the
+    /// What stands before the payload, if the message is not a plain one. Made when the way to the
     /// receiver is known.
     pub(crate) own: Option<Vec<u8>>,
+    /// The tag of the message's frames.
+    pub(crate) tag: u16,
     /// Whether the message has its number on this line.
     pub(crate) numbered: bool,
     /// Where the number stands in a body that was made before the line was known.
@@ -91,18 +119,23 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// The bytes for the lane.
-    pub(crate) fn body<'b>(&'b self, outbound: &'b Outbound<'_>) -> &'b [u8] {
-        self.own.as_deref().unwrap_or(&outbound.plain)
+    pub(crate) fn body<'b>(&'b self, outbound: &'b Outbound<'_>) -> Body<'b> {
+        let before = match &self.own {
+            Some(own) => own,
+            None if self.tag == LaneMessage::TAG => outbound.header.as_slice(),
+            None => &[],
+        };
+        Body([before, &outbound.payload])
     }
 
-    /// Takes holds for this receiver and writes down the bytes for the lane.
+    /// Takes holds for this receiver and writes down what stands before the payload.
     pub(crate) fn prepare(
         &mut self,
         outbound: &Outbound<'_>,
         sequence: u64,
         mut knows: impl FnMut(&Arc<crate::region::Block>) -> bool,
     ) -> io::Result<()> {
-        if !outbound.has_attachments() && outbound.parked.is_none() {
+        if outbound.is_plain() {
             return Ok(());
         }
         for region in outbound.regions {
@@ -128,15 +161,14 @@ impl Progress {
             let why = "the message has more memory regions than one message can have";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        let mut body = Vec::new();
-        body.try_reserve_exact(envelope + outbound.payload().len())
+        let mut own = Vec::new();
+        own.try_reserve_exact(envelope)
             .map_err(|_| io::ErrorKind::OutOfMemory)?;
-        header.encode(&mut body);
+        header.encode(&mut own);
         if outbound.has_attachments() {
-            body.extend_from_slice(&sequence.to_le_bytes());
+            own.extend_from_slice(&sequence.to_le_bytes());
         }
-        body.extend_from_slice(outbound.payload());
-        self.own = Some(body);
+        self.own = Some(own);
         Ok(())
     }
 }

@@ -149,6 +149,9 @@ impl Line {
                     .is_some_and(|weak| std::ptr::eq(weak.as_ptr(), Arc::as_ptr(block)))
             })
             .map_err(SendError::Attachment)?;
+        if outbound.is_plain() {
+            progress.tag = self.tag(outbound.type_id);
+        }
         let size = outbound.payload().len() as u64;
         if size > self.limits.message {
             return Err(SendError::TooLarge {
@@ -273,16 +276,20 @@ fn write_some(
     progress: &mut Progress,
 ) -> Option<bool> {
     let body = progress.body(outbound);
-    let len = body.len() as u64;
-    if body.len() <= lane.max_frame() && progress.bytes_sent == 0 {
-        let mut grant = lane.reserve(body.len()).ok()?;
-        grant.write(body).ok()?;
-        grant.commit();
+    let len = body.len();
+    if len <= lane.max_frame() && progress.bytes_sent == 0 {
+        let mut grant = lane.reserve(len).ok()?;
+        for piece in body.0 {
+            grant.write(piece).ok()?;
+        }
+        grant.commit(progress.tag);
         return Some(true);
     }
-    let rest = &body[progress.bytes_sent as usize..];
-    let sent = lane.push_fragment(len, progress.bytes_sent, rest).ok()?;
+    let (offset, rest) = (progress.bytes_sent, body.rest(progress.bytes_sent as usize));
+    let sent = lane
+        .push_fragment(progress.tag, len as u64, offset, &rest)
+        .ok()?;
     progress.bytes_sent += sent as u64;
-    progress.sent = progress.bytes_sent == len;
+    progress.sent = progress.bytes_sent == len as u64;
     Some(progress.sent)
 }

@@ -1,0 +1,105 @@
+//! What a sender may write that no honest one does.
+
+use super::*;
+use crate::peer::FIRST_CAPACITY;
+use ipmb_core::{FrameError, TypeId};
+use ipmb_lane::Producer;
+use ipmb_sys::{Purpose, create_memory};
+
+const TYPE: TypeId = *b"sixteen bytes id";
+
+/// A sender's lane, and the source that reads it.
+fn lane() -> (Producer<Shared>, Source) {
+    let (ours, theirs) = Channel::pair().unwrap();
+    let (object, mapping) =
+        create_memory(Purpose::Shared, memory_len(FIRST_CAPACITY), false).unwrap();
+    let producer = Producer::create(Shared::new(mapping), false).unwrap();
+    let room = Doorbell::create().unwrap();
+    let packet = PairPacket::Lane { number: 0 }.encode();
+    ours.try_send(&packet, &[object.as_fd(), room.as_fd()])
+        .unwrap();
+    let mut source = Source::new(0, Arc::new(theirs), 0, 1 << 20);
+    assert!(source.channel_news().is_ok());
+    (producer, source)
+}
+
+fn send(producer: &mut Producer<Shared>, tag: u16, bytes: &[u8]) {
+    let mut grant = producer.reserve(bytes.len()).unwrap();
+    grant.write(bytes).unwrap();
+    grant.commit(tag);
+}
+
+fn declare(producer: &mut Producer<Shared>, type_id: TypeId) {
+    let declaration = LaneMessage::encode_declare(type_id);
+    send(producer, LaneMessage::TAG, &declaration);
+}
+
+/// The types and payloads of all messages, until there are no more or one is malformed.
+fn pull_all(source: &mut Source) -> (Vec<(TypeId, Vec<u8>)>, Option<FrameError>) {
+    let (mut messages, mut buffer) = (Vec::new(), Vec::new());
+    loop {
+        match source.pull(&mut buffer, 1 << 20) {
+            Ok(Pull::Message(incoming)) => {
+                messages.push((incoming.type_id, buffer[incoming.payload].to_vec()));
+            }
+            Ok(Pull::More) => {}
+            Ok(Pull::Nothing) => return (messages, None),
+            Err(PullError::Malformed(Malformed::Frame(error))) => return (messages, Some(error)),
+            Err(_) => panic!("another error was expected"),
+        }
+    }
+}
+
+#[test]
+fn tags_mean_what_was_declared() {
+    let (mut producer, mut source) = lane();
+    declare(&mut producer, TYPE);
+    declare(&mut producer, [2; 16]);
+    send(&mut producer, 2, b"two");
+    send(&mut producer, 1, b"");
+    let envelope = [&MessageHeader::encode_fixed([3; 16])[..], b"three"].concat();
+    send(&mut producer, LaneMessage::TAG, &envelope);
+    let expected = vec![
+        ([2; 16], b"two".to_vec()),
+        (TYPE, Vec::new()),
+        ([3; 16], b"three".to_vec()),
+    ];
+    assert_eq!(pull_all(&mut source), (expected, None));
+}
+
+#[test]
+fn a_tag_that_was_not_declared_is_malformed() {
+    for tag in [1, 2, u16::MAX] {
+        let (mut producer, mut source) = lane();
+        send(&mut producer, tag, b"what is this");
+        // Too late.
+        declare(&mut producer, TYPE);
+        let expected = Some(FrameError::Undeclared(tag));
+        assert_eq!(pull_all(&mut source), (Vec::new(), expected));
+    }
+}
+
+#[test]
+fn a_declaration_that_is_torn_or_too_long_is_malformed() {
+    let declaration = LaneMessage::encode_declare(TYPE);
+    for (bytes, error) in [
+        (declaration[..16].to_vec(), FrameError::Truncated),
+        (declaration[..1].to_vec(), FrameError::Truncated),
+        ([&declaration[..], b"!"].concat(), FrameError::NotCanonical),
+    ] {
+        let (mut producer, mut source) = lane();
+        send(&mut producer, LaneMessage::TAG, &bytes);
+        assert_eq!(pull_all(&mut source), (Vec::new(), Some(error)));
+    }
+}
+
+#[test]
+fn more_types_than_are_remembered_are_malformed() {
+    let (mut producer, mut source) = lane();
+    for number in 0..=DeclaredTypes::MOST as u8 {
+        declare(&mut producer, [number; 16]);
+    }
+    let (messages, error) = pull_all(&mut source);
+    assert!(messages.is_empty());
+    assert_eq!(error, Some(FrameError::TooManyTypes));
+}

@@ -1,7 +1,8 @@
 //! What travels on the bus.
 
-use crate::{Error, MemoryRegion, Object, Selector, Sink, TypeUuid};
+use crate::{Error, LabelOp, MemoryRegion, Object, Selector, SelectorMode, Sink, TypeUuid};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::time::Duration;
 
 /// A payload, whom it is for, and what travels with it.
 ///
@@ -30,6 +31,25 @@ impl<T: MessageBox> Message<T> {
             payload,
             objects: Vec::new(),
             memory_regions: Vec::new(),
+        }
+    }
+
+    /// A message that came in.
+    #[inline]
+    pub(crate) fn received(
+        payload: T,
+        objects: Vec<Object>,
+        memory_regions: Vec<MemoryRegion>,
+    ) -> Self {
+        Self {
+            selector: Selector {
+                label_op: LabelOp::True,
+                mode: SelectorMode::Unicast,
+                ttl: Duration::ZERO,
+            },
+            payload,
+            objects,
+            memory_regions,
         }
     }
 }

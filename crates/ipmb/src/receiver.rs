@@ -50,10 +50,14 @@ impl<R: MessageBox> EndpointReceiver<R> {
     ///
     /// [`RecvError::Timeout`] if none came in time; [`RecvError::Decode`] if one came that is not
     /// what it says, after which the next call goes on. See [`RecvError`] for the others.
+    #[inline]
     pub fn recv(&self, timeout: Option<Duration>) -> Result<Message<R>, RecvError> {
         let endpoint = self.handle.endpoint();
         if endpoint.is_forked() {
             return Err(RecvError::Forked);
+        }
+        if let Some(received) = endpoint.inbox.receive_at_once() {
+            return received;
         }
         let received = endpoint.inbox.receive(Patience::from_timeout(timeout))?;
         received.ok_or(RecvError::Timeout)
@@ -64,10 +68,14 @@ impl<R: MessageBox> EndpointReceiver<R> {
     /// # Errors
     ///
     /// As [`recv`](Self::recv), but never [`RecvError::Timeout`].
+    #[inline]
     pub fn try_recv(&self) -> Result<Option<Message<R>>, RecvError> {
         let endpoint = self.handle.endpoint();
         if endpoint.is_forked() {
             return Err(RecvError::Forked);
+        }
+        if let Some(received) = endpoint.inbox.receive_at_once() {
+            return received.map(Some);
         }
         endpoint.inbox.receive(Patience::None)
     }

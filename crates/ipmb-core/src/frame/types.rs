@@ -33,6 +33,12 @@ impl DeclaredTypes {
         type_id.copied().ok_or(FrameError::Undeclared(tag))
     }
 
+    /// How many there are: the largest tag.
+    #[inline]
+    pub fn count(&self) -> u16 {
+        self.0.len() as u16
+    }
+
     /// Whether no type can be declared any more.
     pub fn is_full(&self) -> bool {
         self.0.len() >= Self::MOST

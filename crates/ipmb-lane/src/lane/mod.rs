@@ -189,6 +189,20 @@ impl<M: Memory> Ring<M> {
         self.frame_from(self.read_word(start), start, behind)
     }
 
+    /// The frame at `head` if it is a sound one and a whole message, not behind padding.
+    #[inline]
+    fn whole_frame(&self, head: u64, tail: u64) -> Option<Frame> {
+        let available = tail.wrapping_sub(head);
+        if available > self.capacity || available < 8 || !(head | tail).is_multiple_of(8) {
+            return None;
+        }
+        let word = self.read_word(head);
+        if kind_of(word) != MESSAGE {
+            return None;
+        }
+        self.frame_from(word, head, available.min(self.to_end(head)))
+    }
+
     /// The frame at `start` with the first word `word`, if it fits in `room` bytes.
     #[inline]
     fn frame_from(&self, word: u64, start: u64, room: u64) -> Option<Frame> {

@@ -7,8 +7,8 @@ use super::{
     source::{Pull, PullError, Source},
     spin::Spin,
 };
-use crate::{RecvError, memory::Shared, peer::ENVELOPE};
-use ipmb_core::ParkId;
+use crate::{Error, MessageBox, RecvError, memory::Shared, peer::ENVELOPE};
+use ipmb_core::{ParkId, TypeId};
 use ipmb_lane::{ReadySet, Sleeper};
 use std::{
     collections::{HashMap, VecDeque},
@@ -54,6 +54,9 @@ pub(super) struct Rx {
     burst: u32,
     queue: Queue,
     since_scan: u32,
+    /// So many messages may be [taken at once](Self::next_at_once) from this source. They are in
+    /// `burst` and `since_scan` already.
+    express: (u32, usize),
     scanned: bool,
     parked: VecDeque<Delivery>,
     seen: VecDeque<ParkId>,
@@ -82,6 +85,7 @@ impl Rx {
             burst: 0,
             queue: Queue::default(),
             since_scan: 0,
+            express: (0, 0),
             scanned: false,
             parked: VecDeque::new(),
             seen: VecDeque::new(),
@@ -92,8 +96,21 @@ impl Rx {
         }
     }
 
+    /// The next message if it is like the one before: from the same source, in one piece, and
+    /// without attachments. Nothing else needs a look before it.
+    #[inline]
+    pub(super) fn next_at_once(&mut self) -> Option<TypeId> {
+        let (left, index) = self.express;
+        let left = left.checked_sub(1)?;
+        let source = self.sources.get_mut(index)?.as_mut()?;
+        let type_id = source.pull_at_once(&mut self.buffer, self.limits.message)?;
+        self.express.0 = left;
+        Some(type_id)
+    }
+
     /// The next message, if one is there as far as the last scan and the ready set tell.
     pub(super) fn next(&mut self) -> Result<Next, RecvError> {
+        self.express.0 = 0;
         if !self.parked.is_empty()
             && let Some(incoming) = self.next_parked()
         {
@@ -117,6 +134,7 @@ impl Rx {
                     if incoming.parked.is_some_and(|id| !self.is_new(id)) {
                         continue;
                     }
+                    self.prepare_express();
                     return Ok(Next::Message(incoming));
                 }
                 Ok(Pull::More) => {}
@@ -141,10 +159,46 @@ impl Rx {
         Ok(Next::Nothing)
     }
 
-    pub(super) fn payload(&self, incoming: &Incoming) -> &[u8] {
-        self.buffer
-            .get(incoming.payload.clone())
-            .unwrap_or_default()
+    /// The payload of the message taken last, if it is all of what came.
+    #[inline]
+    pub(super) fn decode_all<R: MessageBox>(&mut self, type_id: TypeId) -> Result<R, Error> {
+        R::decode(type_id, &self.buffer)
+    }
+
+    /// The payload of the message taken last.
+    pub(super) fn decode<R: MessageBox>(&mut self, incoming: &Incoming) -> Result<R, Error> {
+        let payload = self.buffer.get(incoming.payload.clone());
+        R::decode(incoming.type_id, payload.unwrap_or_default())
+    }
+
+    /// What a message that could not be decoded is to the user: skipped, or an error.
+    #[cold]
+    pub(super) fn judge(&mut self, error: Error) -> Result<(), RecvError> {
+        match error {
+            Error::TypeUuidNotFound => {}
+            Error::Decode(error) => return Err(RecvError::Decode(error)),
+            error => {
+                tracing::warn!(%error, "a message box failed to decode a message: skipped");
+            }
+        }
+        self.statistics.skipped += 1;
+        Ok(())
+    }
+
+    /// Lets the messages that follow in this turn be taken at once.
+    fn prepare_express(&mut self) {
+        let turn = if self.few() {
+            Some(self.turn)
+        } else {
+            self.queue.front()
+        };
+        if let Some(index) = turn.filter(|_| self.parked.is_empty()) {
+            let left = (BURST - 1).saturating_sub(self.burst);
+            let left = left.min(SCAN_EVERY.saturating_sub(self.since_scan));
+            self.burst += left;
+            self.since_scan += left;
+            self.express = (left, index);
+        }
     }
 
     /// Whether it is time to look for arrivals, although there are messages.
@@ -251,10 +305,6 @@ impl Rx {
 
     pub(super) fn disarm(&mut self) {
         self.sleeper.disarm();
-    }
-
-    pub(super) fn count_skipped(&mut self) {
-        self.statistics.skipped += 1;
     }
 
     pub(super) fn statistics(&self) -> Statistics {

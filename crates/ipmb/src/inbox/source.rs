@@ -7,7 +7,7 @@ use crate::{
     peer::{PairPacket, largest_lane},
     region::Block,
 };
-use ipmb_core::{DeclaredTypes, LaneMessage, MessageHeader, RegionId};
+use ipmb_core::{DeclaredTypes, LaneMessage, MessageHeader, RegionId, TypeId};
 use ipmb_lane::{Consumer, Popped, memory_len};
 use ipmb_sys::{Access, Channel, ChannelRecvError, Doorbell, OwnedObject, map_memory};
 use std::{
@@ -116,6 +116,18 @@ impl Source {
         self.dropped_before + self.lanes.iter().map(Consumer::dropped).sum::<u64>()
     }
 
+    /// Reads the next message if it is plain and came in one piece; leaves whatever else there is.
+    /// Its payload is all of `buffer`. Not after a [`PullError`].
+    #[inline]
+    pub(super) fn pull_at_once(&mut self, buffer: &mut Vec<u8>, limit: u64) -> Option<TypeId> {
+        let lane = self.lanes.front_mut()?;
+        let tag = lane.pop_whole(buffer, limit, self.types.count())?;
+        if lane.wants_room() {
+            self.ring_for_room();
+        }
+        self.types.type_of(tag).ok()
+    }
+
     /// Reads the next message. Its payload is in `buffer`.
     pub(super) fn pull(&mut self, buffer: &mut Vec<u8>, limit: u64) -> Result<Pull, PullError> {
         if let Some((pending, body)) = self.stalled.take() {
@@ -148,6 +160,13 @@ impl Source {
             Popped::Partial => Ok(Pull::More),
             Popped::Empty if lane.is_retired() => self.next_lane(),
             _ => Ok(Pull::Nothing),
+        }
+    }
+
+    #[cold]
+    fn ring_for_room(&self) {
+        if let Some(room) = &self.room {
+            room.ring();
         }
     }
 

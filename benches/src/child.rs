@@ -60,9 +60,8 @@ impl<'a> Part<'a> {
         else {
             return Err("that is for the benchmark itself".into());
         };
-        let work = Work::ALL.into_iter().find(|it| it.name() == work);
         let task = Task {
-            work: work.ok_or("no such work")?,
+            work: Work::find(work).ok_or("no such work")?,
             size: size.parse()?,
             receivers: receivers.parse()?,
             senders: senders.parse()?,
@@ -117,6 +116,8 @@ fn play(arguments: &[String]) -> Result<Figures> {
         senders: part.task.senders,
         directory: part.directory.into(),
         core: part.core,
+        work: part.task.work,
+        announces: true,
     };
     (peer.play)(&seat, &part.task)
 }

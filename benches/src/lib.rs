@@ -7,7 +7,8 @@
 //! | `child` | one of the processes of a measurement: it connects, works, prints figures |
 //! | `processes` | starts them, waits for their figures with a deadline, kills them |
 //! | `compare` | which measurements there are, and in which order |
-//! | `report` | table and TSV |
+//! | `report` | tables, TSV, JSON |
+//! | `plot` | plots |
 
 mod child;
 mod compare;
@@ -15,6 +16,7 @@ mod machine;
 mod message;
 mod options;
 mod peers;
+mod plot;
 mod processes;
 mod progress;
 mod report;

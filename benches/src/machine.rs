@@ -4,23 +4,37 @@ use crate::{Result, peers::Role, work::Task};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::{collections::HashSet, fs, thread};
 
-/// The machine in a line, for the head of a report.
-pub(crate) fn describe() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info
-        .lines()
-        .find_map(|it| it.strip_prefix("model name")?.split_once(':'))
-        .map_or("unknown processor", |(_, model)| model.trim());
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let kernel = kernel.trim();
-    format!("{model}, {cores} cores, Linux {kernel}")
+/// What a report says of the machine.
+pub(crate) struct Machine {
+    pub processor: String,
+    pub cores: usize,
+    pub kernel: String,
+    /// How cores are used, in words.
+    pub pinning: String,
+    /// How many processes wanted a core, on average over the last minute.
+    pub load: Option<f64>,
 }
 
-/// How many processes wanted a core, on average over the last minute.
-pub(crate) fn load() -> Option<f64> {
-    let load = fs::read_to_string("/proc/loadavg").ok()?;
-    load.split_whitespace().next()?.parse().ok()
+impl Machine {
+    pub(crate) fn look(cores: &Cores) -> Self {
+        let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let processor = info
+            .lines()
+            .find_map(|it| it.strip_prefix("model name")?.split_once(':'))
+            .map_or("unknown processor", |(_, model)| model.trim());
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        Self {
+            processor: processor.to_owned(),
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            kernel: kernel.trim().to_owned(),
+            pinning: cores.describe(),
+            load: load
+                .split_whitespace()
+                .next()
+                .and_then(|it| it.parse().ok()),
+        }
+    }
 }
 
 /// The cores that processes are kept on.
@@ -63,13 +77,12 @@ impl Cores {
         cores.get(place).copied()
     }
 
-    /// How they are used, in a line.
-    pub(crate) fn describe(&self) -> String {
+    fn describe(&self) -> String {
         match self.0.as_slice() {
             [] | [_] => "not pinned".to_owned(),
             [receiver, sender, ..] => format!(
-                "receiver on core {receiver}, sender on core {sender}; where there are more processes \
-                 than cores, the only one of its role stays on its core, and the others are not pinned"
+                "receiver on core {receiver}, sender on core {sender}; with more processes than cores, \
+                 the only one of its role stays on its core, and the others are not pinned"
             ),
         }
     }

@@ -43,6 +43,12 @@ impl Stamper {
         &self.buffer
     }
 
+    /// Makes the next message of the first word and the last byte of what is there.
+    pub(crate) fn stamp_into(&mut self, message: &mut [u8], phase: Phase) {
+        let word = self.word(phase);
+        write(message, word);
+    }
+
     fn word(&mut self, phase: Phase) -> u64 {
         let word = self.next << NUMBER | self.sender << SENDER | phase as u64;
         self.next += 1;
@@ -110,7 +116,9 @@ pub(crate) fn word(message: &[u8]) -> u64 {
 
 /// Makes a message of its first word.
 pub(crate) fn write(message: &mut [u8], word: u64) {
-    message[..8].copy_from_slice(&word.to_le_bytes());
+    if let Some(first) = message.first_chunk_mut() {
+        *first = word.to_le_bytes();
+    }
     if let Some(last) = message.last_mut() {
         *last = last_byte(word);
     }

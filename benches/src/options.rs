@@ -4,18 +4,23 @@ use crate::{peers, work::Work};
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 const USAGE: &str = "\
-Compares ipmb with what one would use instead, between two processes.
+Compares ipmb with what one would use instead, between real processes.
 
   cargo xtask bench [OPTION…]
 
-  --quick            short measurements: about a minute in all
+  --light            without the systems that take long to build
+  --quick            fewer and shorter measurements: about a minute with the light systems
   --peer NAME        only this system, and ours; may be repeated (--list shows them)
-  --work NAME        only this: --work help lists them; may be repeated
+  --work NAME        only this: one-way, round-trip, round-trip-asleep, request, fan-out,
+                     fan-in, many-to-many, loans, regions-fresh, regions-recycled, objects,
+                     join, first-contact, failover, stalled, footprint; may be repeated
   --size BYTES       only this size of messages, e.g. 64, 4K, 1M; may be repeated
   --repetitions N    of each measurement, the systems taking turns
   --time MS          of each measurement, in milliseconds
-  --no-pin           do not keep the two processes on two cores
+  --no-pin           do not keep processes on cores
   --tsv FILE         write every single figure to a file
+  --json FILE        write the figures, their medians and the machine to a file
+  --plots DIRECTORY  write plots (SVG): throughput by size, latencies, fan-out
   --list             list the systems
 ";
 
@@ -26,11 +31,14 @@ pub(crate) struct Options {
     pub works: Vec<Work>,
     /// None: those of the work.
     pub sizes: Vec<usize>,
+    pub quick: bool,
     pub repetitions: usize,
     pub warm_up: Duration,
     pub time: Duration,
     pub pin: bool,
     pub tsv: Option<PathBuf>,
+    pub json: Option<PathBuf>,
+    pub plots: Option<PathBuf>,
     pub list: bool,
 }
 
@@ -41,11 +49,14 @@ impl Options {
             peers: Vec::new(),
             works: Vec::new(),
             sizes: Vec::new(),
+            quick: false,
             repetitions: 5,
             warm_up: Duration::from_millis(200),
             time: Duration::from_millis(500),
             pin: true,
             tsv: None,
+            json: None,
+            plots: None,
             list: false,
         };
         let mut rest = arguments.iter().map(String::as_str);
@@ -53,9 +64,10 @@ impl Options {
             let mut value = || rest.next().ok_or(format!("{argument} what?\n\n{USAGE}"));
             match argument {
                 "--quick" => {
+                    options.quick = true;
                     options.repetitions = 3;
-                    options.warm_up = Duration::from_millis(50);
-                    options.time = Duration::from_millis(150);
+                    options.warm_up = Duration::from_millis(20);
+                    options.time = Duration::from_millis(60);
                 }
                 "--peer" => options.peers.push(peer(value()?)?),
                 "--work" => options.works.push(work(value()?)?),
@@ -64,6 +76,8 @@ impl Options {
                 "--time" => options.time = Duration::from_millis(number(value()?)?),
                 "--no-pin" => options.pin = false,
                 "--tsv" => options.tsv = Some(value()?.into()),
+                "--json" => options.json = Some(value()?.into()),
+                "--plots" => options.plots = Some(value()?.into()),
                 "--list" => options.list = true,
                 // `cargo bench` says so.
                 "--bench" => {}
@@ -71,6 +85,15 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    /// How often a work is measured: once if it has to be quick and is not.
+    pub(crate) fn repetitions_of(&self, work: Work) -> usize {
+        if self.quick && !work.about().least_time.is_zero() {
+            1
+        } else {
+            self.repetitions
+        }
     }
 }
 
@@ -85,7 +108,7 @@ fn peer(name: &str) -> Result<String, String> {
 }
 
 fn work(name: &str) -> Result<Work, String> {
-    let work = Work::ALL.into_iter().find(|it| it.name() == name);
+    let work = Work::find(name);
     work.ok_or_else(|| format!("there is no work {name}\n\n{USAGE}"))
 }
 
@@ -114,7 +137,8 @@ fn number<T: FromStr>(text: &str) -> Result<T, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Options, size};
+    use super::{Options, USAGE, size};
+    use crate::work::Work;
 
     #[test]
     fn sizes_have_units() {
@@ -122,6 +146,14 @@ mod tests {
         assert_eq!(size("4K"), Ok(4096));
         assert_eq!(size("1MiB"), Ok(1 << 20));
         assert!(size("8").is_err() && size("K").is_err() && size("1T").is_err());
+    }
+
+    #[test]
+    fn the_usage_names_all_works() {
+        let words: Vec<_> = USAGE.split([' ', ',', ';', '\n']).collect();
+        for work in Work::ALL {
+            assert!(words.contains(&work.name()), "{}", work.name());
+        }
     }
 
     #[test]

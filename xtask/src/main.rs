@@ -14,7 +14,9 @@ Tasks of the repository:
   cargo xtask test [--all] [STEP…]   run the tests: all of them, or the steps named
                                      --all: install the tools that are missing, and fail
                                      where a step would be skipped for want of one
-  cargo xtask bench [ARGUMENT…]      run the benchmarks; the arguments are theirs
+  cargo xtask bench [--light] [ARGUMENT…]
+                                     run the benchmarks; the arguments are theirs
+                                     --light: without the systems that take long to build
 ";
 
 fn main() -> ExitCode {
@@ -57,8 +59,13 @@ fn test(arguments: &[&str]) -> ExitCode {
 }
 
 fn bench(arguments: &[&str]) -> ExitCode {
-    let mut command = cargo(&["run", "--release", "--locked", "-p", "ipmb-bench", "--"]);
-    match command.args(arguments).status() {
+    let (light, arguments): (Vec<&str>, Vec<&str>) =
+        arguments.iter().partition(|it| **it == "--light");
+    let mut command = cargo(&["run", "--release", "--locked", "-p", "ipmb-bench"]);
+    if light.is_empty() {
+        command.args(["--features", "peers"]);
+    }
+    match command.arg("--").args(arguments).status() {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => refuse(&format!("cannot start cargo: {error}")),

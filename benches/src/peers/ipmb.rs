@@ -1,28 +1,32 @@
 //! Ours, through its public interface and with its defaults.
 
-use super::{Peer, Role, Seat};
+use super::{Fill, Look, Offer, Peer, Role, Seat};
 use crate::{
     Result,
     message::{Checker, Phase},
 };
-use ipmb::{BytesMessage, EndpointReceiver, EndpointSender, Message, Options, Selector, label};
+use ipmb::{
+    BytesMessage, EndpointReceiver, EndpointSender, MemoryRegion, MemoryRegistry, Message, Object,
+    Options, Selector, label,
+};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 pub(crate) struct Ipmb {
     sender: EndpointSender<BytesMessage>,
     receiver: EndpointReceiver<BytesMessage>,
     others: &'static str,
     several: bool,
+    regions: MemoryRegistry,
 }
 
 impl Ipmb {
-    fn send_owned(&self, payload: BytesMessage) -> Result<()> {
+    fn message(&self, data: Vec<u8>) -> Message<BytesMessage> {
         let selector = if self.several {
             Selector::multicast(self.others)
         } else {
             Selector::unicast(self.others)
         };
-        let message = Message::new(selector, payload);
-        Ok(self.sender.send(message)?)
+        Message::new(selector, BytesMessage { format: 0, data })
     }
 }
 
@@ -30,6 +34,8 @@ impl Peer for Ipmb {
     const NAME: &'static str = "ipmb";
     const ABOUT: &'static str =
         "this: join, send, recv of a BytesMessage; multicast to several; the receivers join first";
+    const OFFERS: &'static [Offer] =
+        &[Offer::Regions, Offer::Objects, Offer::Join, Offer::Failover];
 
     type Received<'a> = Vec<u8>;
 
@@ -47,14 +53,12 @@ impl Peer for Ipmb {
             receiver,
             others,
             several,
+            regions: MemoryRegistry::default(),
         })
     }
 
     fn send(&mut self, message: &[u8]) -> Result<()> {
-        self.send_owned(BytesMessage {
-            format: 0,
-            data: message.to_vec(),
-        })
+        Ok(self.sender.send(self.message(message.to_vec()))?)
     }
 
     fn receive(&mut self) -> Result<Vec<u8>> {
@@ -62,9 +66,41 @@ impl Peer for Ipmb {
     }
 
     fn echo(&mut self, checker: &mut Checker) -> Result<Phase> {
-        let payload = self.receiver.recv(None)?.payload;
-        let phase = checker.check(&payload.data)?;
-        self.send_owned(payload)?;
+        let data = self.receive()?;
+        let phase = checker.check(&data)?;
+        self.sender.send(self.message(data))?;
         Ok(phase)
+    }
+
+    fn send_region(&mut self, size: usize, fresh: bool, fill: Fill<'_>) -> Result<()> {
+        let mut region = if fresh {
+            MemoryRegion::new(size)
+        } else {
+            self.regions.alloc(size, None)
+        };
+        fill(region.map(..size)?);
+        let mut message = self.message(Vec::new());
+        message.memory_regions.push(region);
+        Ok(self.sender.send(message)?)
+    }
+
+    fn receive_region(&mut self, look: Look<'_>) -> Result<()> {
+        let mut message = self.receiver.recv(None)?;
+        let region = message.memory_regions.first_mut();
+        look(region.ok_or("a message came without its region")?.map(..)?)
+    }
+
+    fn send_object(&mut self, message: &[u8], object: BorrowedFd<'_>) -> Result<()> {
+        let mut message = self.message(message.to_vec());
+        let object = object.try_clone_to_owned()?;
+        message.objects.push(Object::from(object));
+        Ok(self.sender.send(message)?)
+    }
+
+    fn receive_object(&mut self, look: Look<'_>) -> Result<OwnedFd> {
+        let mut message = self.receiver.recv(None)?;
+        look(&message.payload.data)?;
+        let object = message.objects.pop();
+        Ok(object.ok_or("a message came without its object")?.into())
     }
 }

@@ -1,10 +1,10 @@
 //! The systems, a file each, behind one trait.
-#![allow(dead_code, reason = "the works that need it all come next")]
 
 mod eventfd;
 mod handover;
 mod ipmb;
 mod ipmb08;
+mod memcpy;
 mod pipe;
 mod ring;
 mod seqpacket;
@@ -12,7 +12,7 @@ mod seqpacket;
 use crate::{
     Result,
     message::{Checker, Phase},
-    work::{self, Figures, Task},
+    work::{self, Figures, Task, Work},
 };
 use std::{
     fmt::Write as _,
@@ -28,7 +28,7 @@ pub(crate) const OURS: &str = <ipmb::Ipmb as Peer>::NAME;
 ///
 /// A measurement has some receivers and some senders, each a process. What a sender sends goes to
 /// all receivers. Only where there is one of each do messages go back, too.
-pub(crate) trait Peer: Sized {
+pub(crate) trait Peer: Sized + 'static {
     /// Its name, on the command line too.
     const NAME: &'static str;
     /// What it is, in a line.
@@ -122,6 +122,8 @@ pub(crate) enum Offer {
     /// `connect` works at any time and any number of times, and dropping takes it back: one can
     /// join and leave while others go on.
     Join,
+    /// Any process may be killed, the first one too, and the others can go on.
+    Failover,
 }
 
 fn lacks<T>(what: &str) -> Result<T> {
@@ -129,6 +131,7 @@ fn lacks<T>(what: &str) -> Result<T> {
 }
 
 /// Where one process of a measurement sits.
+#[derive(Clone)]
 pub(crate) struct Seat {
     pub role: Role,
     /// Among those of its role, from zero.
@@ -139,7 +142,12 @@ pub(crate) struct Seat {
     /// Of this measurement alone. Empty at first.
     pub directory: PathBuf,
     /// The core that this process stays on.
+    #[allow(dead_code, reason = "for systems that pin threads of their own")]
     pub core: Option<usize>,
+    /// What they are here for.
+    pub work: Work,
+    /// Whether somebody waits to hear that it is ready.
+    pub announces: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,9 +164,21 @@ impl Seat {
     /// Tells that others can come: every `connect` calls it, a receiver when senders find it, a
     /// sender when it has found the receivers.
     pub(crate) fn ready(&self) -> io::Result<()> {
+        if !self.announces {
+            return Ok(());
+        }
         let mut output = io::stdout().lock();
         writeln!(output, "ready")?;
         output.flush()
+    }
+
+    /// For the same process to connect once more.
+    pub(crate) fn once_more(&self) -> Self {
+        let announces = false;
+        Self {
+            announces,
+            ..self.clone()
+        }
     }
 
     /// Waits until all are ready.
@@ -172,6 +192,9 @@ impl Seat {
 pub(crate) struct Entry {
     pub name: &'static str,
     pub about: &'static str,
+    /// Whether it can do this kind of work at all.
+    pub takes_part: fn(&Task) -> bool,
+    /// Why it cannot do something that it should be able to do.
     pub refuses: fn(&Task) -> Option<&'static str>,
     pub play: fn(&Seat, &Task) -> Result<Figures>,
 }
@@ -181,6 +204,10 @@ impl Entry {
         Self {
             name: P::NAME,
             about: P::ABOUT,
+            takes_part: |task| {
+                let needs = task.work.about().needs;
+                needs.is_none_or(|it| P::OFFERS.contains(&it))
+            },
             refuses: P::refuses,
             play: work::play::<P>,
         }
@@ -199,6 +226,7 @@ pub(crate) fn all() -> Vec<Entry> {
         Entry::of::<eventfd::Eventfd>(),
         Entry::of::<seqpacket::Seqpacket>(),
         Entry::of::<pipe::Pipe>(),
+        memcpy::ENTRY,
     ]
 }
 

@@ -1,7 +1,7 @@
 //! Pairs of seqpacket sockets, as control channels use them: one for each receiver, whose other end
 //! all senders share.
 
-use super::{Peer, Seat, handover::meet};
+use super::{Look, Offer, Peer, Seat, handover::meet};
 use crate::{
     Result,
     message::{Checker, Phase},
@@ -9,9 +9,17 @@ use crate::{
 };
 use rustix::{
     io::dup,
-    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair},
+    net::{
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg,
+        socketpair,
+    },
 };
-use std::os::fd::OwnedFd;
+use std::{
+    io::{IoSlice, IoSliceMut},
+    mem::MaybeUninit,
+    os::fd::{BorrowedFd, OwnedFd},
+};
 
 const LARGEST: usize = 128 << 10;
 
@@ -32,6 +40,8 @@ impl Peer for Seqpacket {
     const NAME: &'static str = "seqpacket";
     const ABOUT: &'static str =
         "floor: a pair of Unix seqpacket sockets per receiver, buffer reused";
+
+    const OFFERS: &'static [Offer] = &[Offer::Objects];
 
     type Received<'a> = &'a [u8];
 
@@ -67,5 +77,31 @@ impl Peer for Seqpacket {
         let phase = checker.check(message)?;
         send(&self.sockets[0], message, SendFlags::NOSIGNAL)?;
         Ok(phase)
+    }
+
+    fn send_object(&mut self, message: &[u8], object: BorrowedFd<'_>) -> Result<()> {
+        for socket in &self.sockets {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            let objects = [object];
+            ancillary.push(SendAncillaryMessage::ScmRights(&objects));
+            let message = [IoSlice::new(message)];
+            sendmsg(socket, &message, &mut ancillary, SendFlags::NOSIGNAL)?;
+        }
+        Ok(())
+    }
+
+    fn receive_object(&mut self, look: Look<'_>) -> Result<OwnedFd> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut buffer = [IoSliceMut::new(&mut self.buffer)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let length = recvmsg(&self.sockets[0], &mut buffer, &mut ancillary, flags)?.bytes;
+        let object = ancillary.drain().find_map(|it| match it {
+            RecvAncillaryMessage::ScmRights(mut objects) => objects.next(),
+            _ => None,
+        });
+        look(&self.buffer[..length])?;
+        object.ok_or_else(|| "a message came without its object".into())
     }
 }

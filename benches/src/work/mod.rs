@@ -1,7 +1,19 @@
 //! What the systems are made to do, a file per kind of work.
 
+mod attachments;
+mod failover;
+mod first_contact;
+mod footprint;
+mod join;
+mod kind;
+mod latency;
 mod round_trip;
+mod stalled;
 mod stream;
+mod window;
+
+pub(crate) use kind::{About, Work};
+pub(crate) use stream::receive as receive_stream;
 
 use crate::{
     Result,
@@ -9,17 +21,6 @@ use crate::{
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant};
-
-/// A kind of work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Work {
-    OneWay,
-    RoundTrip,
-    RoundTripAsleep,
-    FanOut,
-    FanIn,
-    ManyToMany,
-}
 
 /// What some processes are to do together.
 #[derive(Clone, Copy, Debug)]
@@ -44,127 +45,33 @@ impl Task {
 /// What came out, by name. Names of latencies end in their unit.
 pub(crate) type Figures = Vec<(&'static str, f64)>;
 
-/// By which figure systems are compared.
-pub(crate) struct Headline {
-    pub figure: &'static str,
-    pub more_is_better: bool,
-}
-
-const KIB: usize = 1 << 10;
-
-impl Work {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::OneWay,
-        Self::RoundTrip,
-        Self::RoundTripAsleep,
-        Self::FanOut,
-        Self::FanIn,
-        Self::ManyToMany,
-    ];
-
-    /// Its name on the command line.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::OneWay => "one-way",
-            Self::RoundTrip => "round-trip",
-            Self::RoundTripAsleep => "round-trip-asleep",
-            Self::FanOut => "fan-out",
-            Self::FanIn => "fan-in",
-            Self::ManyToMany => "many-to-many",
-        }
-    }
-
-    /// Its name above a table.
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::OneWay => "one way, as fast as it goes",
-            Self::RoundTrip => "round trip, both awake",
-            Self::RoundTripAsleep => "round trip at 1 kHz, the receiver asleep",
-            Self::FanOut => "fan-out: each message to all receivers; deliveries count",
-            Self::FanIn => "fan-in: several senders to one receiver",
-            Self::ManyToMany => "many to many: each message to all receivers; deliveries count",
-        }
-    }
-
-    /// The sizes of messages, in bytes, that are measured if nobody asks for others.
-    pub(crate) fn sizes(self) -> &'static [usize] {
-        match self {
-            Self::OneWay => &[
-                16,
-                64,
-                KIB,
-                4 * KIB,
-                16 * KIB,
-                64 * KIB,
-                KIB * KIB,
-                16 * KIB * KIB,
-            ],
-            _ => &[64],
-        }
-    }
-
-    /// How many receivers and senders there are.
-    pub(crate) fn crews(self) -> &'static [(usize, usize)] {
-        match self {
-            Self::FanOut => &[(1, 1), (2, 1), (4, 1), (8, 1), (16, 1)],
-            Self::FanIn => &[(1, 1), (1, 2), (1, 4), (1, 8)],
-            Self::ManyToMany => &[(4, 4)],
-            _ => &[(1, 1)],
-        }
-    }
-
-    /// Makes one figure of those of two processes.
-    pub(crate) fn combine(self, name: &str, a: f64, b: f64) -> f64 {
-        if name == stream::FAIRNESS {
-            a.min(b)
-        } else {
-            a + b
-        }
-    }
-
-    pub(crate) fn headline(self) -> Headline {
-        let (figure, more_is_better) = match self {
-            Self::OneWay | Self::FanOut | Self::FanIn | Self::ManyToMany => (stream::RATE, true),
-            Self::RoundTrip | Self::RoundTripAsleep => (round_trip::MEDIAN, false),
-        };
-        Headline {
-            figure,
-            more_is_better,
-        }
-    }
-
-    /// The other figures that the table shows.
-    pub(crate) fn details(self) -> &'static [&'static str] {
-        match self {
-            Self::OneWay => &[stream::CPU, stream::SENDER_CPU, stream::RECEIVER_CPU],
-            Self::FanOut => &[stream::CPU],
-            Self::FanIn | Self::ManyToMany => &[stream::CPU, stream::FAIRNESS],
-            Self::RoundTrip | Self::RoundTripAsleep => &[round_trip::P99],
-        }
-    }
-}
-
 /// Takes a seat and does the task, as one of its processes.
 pub(crate) fn play<P: Peer>(seat: &Seat, task: &Task) -> Result<Figures> {
-    let mut peer = P::connect(seat)?;
+    match task.work {
+        Work::OneWay | Work::FanOut | Work::FanIn | Work::ManyToMany => {
+            stream::play::<P>(seat, task)
+        }
+        Work::RoundTrip | Work::RoundTripAsleep => round_trip::play::<P>(seat, task),
+        Work::Request => round_trip::play_request::<P>(seat, task),
+        Work::Loans => attachments::loans::<P>(seat, task),
+        Work::RegionsFresh => attachments::regions::<P>(seat, task, true),
+        Work::RegionsRecycled => attachments::regions::<P>(seat, task, false),
+        Work::Objects => attachments::objects::<P>(seat, task),
+        Work::Join => join::play::<P>(seat, task),
+        Work::FirstContact => first_contact::play::<P>(seat, task),
+        Work::Failover => failover::play::<P>(seat, task),
+        Work::Stalled => stalled::play::<P>(seat, task),
+        Work::Footprint => footprint::play::<P>(seat, task),
+    }
+}
+
+/// Connects, and waits until all others have.
+fn meet<P: Peer>(seat: &Seat) -> Result<P> {
+    let peer = P::connect(seat)?;
     if seat.role == Role::Sender {
         seat.wait_for_all()?;
     }
-    match (task.work, seat.role) {
-        (Work::OneWay | Work::FanOut | Work::FanIn | Work::ManyToMany, Role::Receiver) => {
-            stream::receive(&mut peer, task)
-        }
-        (Work::OneWay | Work::FanOut | Work::FanIn | Work::ManyToMany, Role::Sender) => {
-            stream::send(&mut peer, seat, task)
-        }
-        (Work::RoundTrip | Work::RoundTripAsleep, Role::Receiver) => {
-            round_trip::echo(&mut peer, task)
-        }
-        (Work::RoundTrip, Role::Sender) => round_trip::ask(&mut peer, task, None),
-        (Work::RoundTripAsleep, Role::Sender) => {
-            round_trip::ask(&mut peer, task, Some(Duration::from_millis(1)))
-        }
-    }
+    Ok(peer)
 }
 
 /// Repeats a step for about `time`, at least once, and says how often. It looks at the clock
@@ -194,6 +101,14 @@ fn repeat(time: Duration, mut step: impl FnMut() -> Result<()>) -> Result<u64> {
 
 /// CPU time of this process, all threads, user and kernel.
 fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
+    duration(clock_gettime(ClockId::ProcessCPUTime))
+}
+
+/// A time that all processes share.
+fn monotonic_time() -> Duration {
+    duration(clock_gettime(ClockId::Monotonic))
+}
+
+fn duration(time: rustix::time::Timespec) -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

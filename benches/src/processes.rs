@@ -18,7 +18,7 @@ use std::{
 };
 
 /// What connecting, and emptying what lies in queues, may take in addition.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(10);
 
 /// The figures of one measurement. Where several processes have one of the same name, the task
 /// makes one of them.

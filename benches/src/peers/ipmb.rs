@@ -14,19 +14,13 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 pub(crate) struct Ipmb {
     sender: EndpointSender<BytesMessage>,
     receiver: EndpointReceiver<BytesMessage>,
-    others: &'static str,
-    several: bool,
+    others: Selector,
     regions: MemoryRegistry,
 }
 
 impl Ipmb {
     fn message(&self, data: Vec<u8>) -> Message<BytesMessage> {
-        let selector = if self.several {
-            Selector::multicast(self.others)
-        } else {
-            Selector::unicast(self.others)
-        };
-        Message::new(selector, BytesMessage { format: 0, data })
+        Message::new(self.others.clone(), BytesMessage { format: 0, data })
     }
 }
 
@@ -40,9 +34,10 @@ impl Peer for Ipmb {
     type Received<'a> = Vec<u8>;
 
     fn connect(seat: &Seat) -> Result<Self> {
-        let (own, others, several) = match seat.role {
-            Role::Receiver => ("receiver", "sender", false),
-            Role::Sender => ("sender", "receiver", seat.receivers > 1),
+        let (own, others) = match seat.role {
+            Role::Receiver => ("receiver", Selector::unicast("sender")),
+            Role::Sender if seat.receivers > 1 => ("sender", Selector::multicast("receiver")),
+            Role::Sender => ("sender", Selector::unicast("receiver")),
         };
         let options = Options::new("com.example.bench", label!(own), "")
             .with_runtime_directory(seat.directory.join("bus"));
@@ -52,7 +47,6 @@ impl Peer for Ipmb {
             sender,
             receiver,
             others,
-            several,
             regions: MemoryRegistry::default(),
         })
     }

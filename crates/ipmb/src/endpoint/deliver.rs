@@ -31,7 +31,7 @@ struct Outcome {
 }
 
 impl Endpoint {
-    /// The way of nearly all messages: one receiver that is known and has room.
+    /// The way of nearly all messages: receivers that are known and have room.
     #[inline]
     pub(crate) fn send_at_once<T: MessageBox>(&self, message: &Message<T>) -> AtOnce {
         if self.is_forked() {
@@ -44,8 +44,10 @@ impl Endpoint {
         if !routing.is_current() {
             return AtOnce::Not;
         }
-        let Some(peer) = routing.sole_target(&message.selector) else {
-            return AtOnce::Not;
+        let peer = match routing.targets(&message.selector) {
+            Some(([peer], _)) => peer,
+            Some((peers, scratch)) => return self.spread(message, peers, scratch),
+            None => return AtOnce::Not,
         };
         let Some(mut contact) = peer.try_contact() else {
             return AtOnce::Not;

@@ -4,6 +4,7 @@ mod deliver;
 mod link;
 mod park;
 mod routing;
+mod spread;
 
 pub(crate) use deliver::{AtOnce, failure};
 pub(crate) use link::{Fate, Link, Pipe, Status};

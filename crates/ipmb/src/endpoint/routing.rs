@@ -1,5 +1,6 @@
 //! From a selector to peers.
 
+use super::spread::Scratch;
 use crate::{memory::Shared, peer::Peer};
 use ipmb_core::{Directory, EndpointId, LabelOp, Record, Selector, SelectorMode};
 use ipmb_lane::{LogRead, LogReader, Word};
@@ -25,8 +26,9 @@ pub(crate) struct Routing {
     peers: HashMap<EndpointId, Arc<Peer>>,
     /// Peers that turned out to be gone before the directory says so.
     gone: HashSet<EndpointId>,
-    /// The selector that had but one target when it was last used, and the target.
-    last: Option<(LabelOp, SelectorMode, Arc<Peer>)>,
+    /// The selector that was used last, and its targets, of which there were some.
+    last: Option<(LabelOp, SelectorMode, Route)>,
+    scratch: Scratch,
     unicast: HashMap<LabelOp, Route>,
     multicast: HashMap<LabelOp, Route>,
     /// A beacon that was raised without a new controller coming: a hostile member did it.
@@ -99,26 +101,27 @@ impl Routing {
         route
     }
 
-    /// The one peer that a selector means, if that is known and it is one.
+    /// The peers that a selector means, if they are known and there are any.
     #[inline]
-    pub(crate) fn sole_target(&mut self, selector: &Selector) -> Option<&Arc<Peer>> {
-        let is_last = |(label_op, mode, _): &(LabelOp, SelectorMode, Arc<Peer>)| {
+    pub(crate) fn targets(&mut self, selector: &Selector) -> Option<(&[Arc<Peer>], &mut Scratch)> {
+        let is_last = |(label_op, mode, _): &(LabelOp, SelectorMode, Route)| {
             *mode == selector.mode && *label_op == selector.label_op
         };
         if !self.last.as_ref().is_some_and(is_last) {
-            self.look_up_sole_target(selector)?;
+            self.look_up(selector)?;
         }
-        self.last.as_ref().map(|(_, _, peer)| peer)
+        let (_, _, route) = self.last.as_ref()?;
+        Some((route, &mut self.scratch))
     }
 
     #[cold]
-    fn look_up_sole_target(&mut self, selector: &Selector) -> Option<()> {
-        let routes = self.routes(selector.mode);
-        let [peer] = routes.get(&selector.label_op)?.as_slice() else {
+    fn look_up(&mut self, selector: &Selector) -> Option<()> {
+        let route = self.routes(selector.mode).get(&selector.label_op)?;
+        if route.is_empty() {
             return None;
-        };
-        let peer = Arc::clone(peer);
-        self.last = Some((selector.label_op.clone(), selector.mode, peer));
+        }
+        let route = route.clone();
+        self.last = Some((selector.label_op.clone(), selector.mode, route));
         Some(())
     }
 

@@ -4,6 +4,7 @@ mod lanes;
 mod line;
 mod outbound;
 mod pair;
+mod prepared;
 mod room;
 mod steps;
 

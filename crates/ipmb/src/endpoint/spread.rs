@@ -1,0 +1,89 @@
+//! Sending one message to several at once.
+
+use super::{AtOnce, Endpoint};
+use crate::{
+    Message, MessageBox, SendError, Sink,
+    peer::{Contact, Peer},
+};
+use ipmb_lane::BiasedGuard;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// So many receivers are served at once; a message to more of them takes the long way.
+const MOST: usize = 256;
+
+/// Where a message is encoded before it is sent to several.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    bytes: Vec<u8>,
+    /// So many messages are not even encoded here, because one was too large for this way.
+    skip: u32,
+}
+
+/// After a message that was too large, so many take the long way without another try.
+const SKIP: u32 = 63;
+/// Larger ones are too large for any lane's frames, more or less, and not worth keeping memory for.
+const LARGE: usize = 1 << 20;
+
+/// A receiver that has room, and the tag of the message there.
+type Ready<'a> = (BiasedGuard<'a, Contact>, u16);
+
+impl Endpoint {
+    /// Sends a message to several that are known and have room, all of them: encoded once, and
+    /// written once for each.
+    #[inline(never)]
+    pub(super) fn spread<T: MessageBox>(
+        &self,
+        message: &Message<T>,
+        peers: &[Arc<Peer>],
+        scratch: &mut Scratch,
+    ) -> AtOnce {
+        if let Some(skip) = scratch.skip.checked_sub(1) {
+            scratch.skip = skip;
+            return AtOnce::Not;
+        }
+        let bytes = &mut scratch.bytes;
+        bytes.clear();
+        if let Err(error) = message.payload.encode_into(&mut Sink::buffer(bytes)) {
+            return AtOnce::Failed(SendError::Encode(error));
+        }
+        if bytes.len() > LARGE {
+            *scratch = Scratch {
+                bytes: Vec::new(),
+                skip: SKIP,
+            };
+            return AtOnce::Not;
+        }
+        if bytes.len() as u64 > self.options.message_limit || peers.len() > MOST {
+            return AtOnce::Not;
+        }
+        let type_id = message.payload.uuid();
+        let ready = |peer| get_ready(peer, type_id, bytes.len());
+        let Some(mut all) = peers
+            .iter()
+            .map(ready)
+            .collect::<Option<SmallVec<[Ready<'_>; 16]>>>()
+        else {
+            return AtOnce::Not;
+        };
+        for (contact, tag) in &mut all {
+            let sent = match &mut **contact {
+                Contact::Line(line) => line.write_prepared(*tag, type_id, bytes),
+                _ => false,
+            };
+            debug_assert!(sent, "there was room, and nobody else has written since");
+        }
+        AtOnce::Sent
+    }
+}
+
+/// A receiver, if a message of so many bytes can be written now. As long as its contact is held
+/// nobody else writes.
+fn get_ready(peer: &Arc<Peer>, type_id: [u8; 16], len: usize) -> Option<Ready<'_>> {
+    let mut contact = peer.try_contact()?;
+    let Contact::Line(line) = &mut *contact else {
+        return None;
+    };
+    let tag = line.prepare_for(type_id, len)?;
+    Some((contact, tag))
+}

@@ -1,0 +1,50 @@
+//! Sending bytes that are encoded already, when it is certain that they can be sent.
+
+use super::Line;
+use ipmb_core::{LaneMessage, MessageHeader, PLAIN_HEADER_LEN, TypeId};
+
+impl Line {
+    /// Makes sure that a message without attachments, of a type and of so many bytes, can be
+    /// [written](Self::write_prepared) now. Returns the tag for it.
+    pub(crate) fn prepare_for(&mut self, type_id: TypeId, len: usize) -> Option<u16> {
+        if self.busy || len as u64 > self.limits.message {
+            return None;
+        }
+        if self.lanes.untidy() {
+            self.tidy();
+        }
+        self.lanes.last()?;
+        let tag = self.tag(type_id);
+        let lane = self.lanes.last_mut()?;
+        let header = if tag == LaneMessage::TAG {
+            PLAIN_HEADER_LEN
+        } else {
+            0
+        };
+        let room = !lane.is_closed() && lane.reserve(header + len).is_ok();
+        room.then_some(tag)
+    }
+
+    /// Sends a message for which everything is [prepared](Self::prepare_for). False: it is not.
+    pub(crate) fn write_prepared(&mut self, tag: u16, type_id: TypeId, payload: &[u8]) -> bool {
+        let Some(lane) = self.lanes.last_mut() else {
+            return false;
+        };
+        let header = MessageHeader::encode_fixed(type_id);
+        let header = if tag == LaneMessage::TAG {
+            &header[..]
+        } else {
+            &[]
+        };
+        let Ok(mut grant) = lane.reserve(header.len() + payload.len()) else {
+            return false;
+        };
+        let written = grant.write(header).and_then(|()| grant.write(payload));
+        if written.is_err() {
+            return false;
+        }
+        grant.commit(tag);
+        self.published();
+        true
+    }
+}

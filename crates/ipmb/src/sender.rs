@@ -49,6 +49,7 @@ impl<T: MessageBox> EndpointSender<T> {
         match self.endpoint().send_at_once(&message) {
             AtOnce::Sent => Ok(()),
             AtOnce::Failed(error) => Err(error),
+            AtOnce::Full => self.send_in_a_moment(message),
             AtOnce::Not => self.send_patiently(message),
         }
     }
@@ -79,7 +80,7 @@ impl<T: MessageBox> EndpointSender<T> {
         match self.endpoint().send_at_once(&message) {
             AtOnce::Sent => Ok(()),
             AtOnce::Failed(error) => Err(failure(message, error, 0)),
-            AtOnce::Not => self.endpoint().send_patiently(message, Patience::None),
+            AtOnce::Full | AtOnce::Not => self.endpoint().send_patiently(message, Patience::None),
         }
     }
 
@@ -98,10 +99,20 @@ impl<T: MessageBox> EndpointSender<T> {
         match self.endpoint().send_at_once(&message) {
             AtOnce::Sent => Ok(()),
             AtOnce::Failed(error) => Err(failure(message, error, 0)),
-            AtOnce::Not => {
+            AtOnce::Full | AtOnce::Not => {
                 let patience = Patience::from_timeout(Some(timeout));
                 self.endpoint().send_patiently(message, patience)
             }
+        }
+    }
+
+    #[cold]
+    fn send_in_a_moment(&self, message: Message<T>) -> Result<(), SendError> {
+        self.endpoint().await_room(&message.selector);
+        match self.endpoint().send_at_once(&message) {
+            AtOnce::Sent => Ok(()),
+            AtOnce::Failed(error) => Err(error),
+            AtOnce::Full | AtOnce::Not => self.send_patiently(message),
         }
     }
 

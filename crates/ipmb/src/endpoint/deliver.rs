@@ -20,6 +20,8 @@ const BEACON_PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) enum AtOnce {
     Sent,
     Failed(SendError),
+    /// Nothing happened. [Wait](Endpoint::await_room) a moment.
+    Full,
     /// Nothing happened. Take the long way.
     Not,
 }

@@ -5,9 +5,10 @@ use crate::{
     Message, MessageBox, SendError, Sink,
     peer::{Contact, Peer},
 };
+use ipmb_core::Selector;
 use ipmb_lane::BiasedGuard;
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// So many receivers are served at once; a message to more of them takes the long way.
 const MOST: usize = 256;
@@ -59,12 +60,10 @@ impl Endpoint {
         }
         let type_id = message.payload.uuid();
         let ready = |peer| get_ready(peer, type_id, bytes.len());
-        let Some(mut all) = peers
-            .iter()
-            .map(ready)
-            .collect::<Option<SmallVec<[Ready<'_>; 16]>>>()
-        else {
-            return AtOnce::Not;
+        let all: Result<SmallVec<[Ready<'_>; 16]>, AtOnce> = peers.iter().map(ready).collect();
+        let mut all = match all {
+            Ok(all) => all,
+            Err(not_all) => return not_all,
         };
         for (contact, tag) in &mut all {
             let sent = match &mut **contact {
@@ -75,15 +74,40 @@ impl Endpoint {
         }
         AtOnce::Sent
     }
+
+    /// Waits a moment for room at all whom a selector means: until it is worth trying again, or for as
+    /// long as a receiver would spin. Whoever has to make room may need this very processor, so it
+    /// is offered all the time.
+    #[cold]
+    pub(crate) fn await_room(&self, selector: &Selector) {
+        let start = Instant::now();
+        while start.elapsed() < self.options.spin {
+            std::thread::yield_now();
+            let mut routing = self.routing();
+            let roomy = |peer: &Arc<Peer>| match peer.try_contact().as_deref() {
+                Some(Contact::Line(line)) => line.is_roomy(),
+                _ => true,
+            };
+            match routing.targets(selector) {
+                Some((peers, _)) if !peers.iter().all(roomy) => {}
+                _ => return,
+            }
+        }
+    }
 }
 
 /// A receiver, if a message of so many bytes can be written now. As long as its contact is held
 /// nobody else writes.
-fn get_ready(peer: &Arc<Peer>, type_id: [u8; 16], len: usize) -> Option<Ready<'_>> {
-    let mut contact = peer.try_contact()?;
-    let Contact::Line(line) = &mut *contact else {
-        return None;
+fn get_ready(peer: &Arc<Peer>, type_id: [u8; 16], len: usize) -> Result<Ready<'_>, AtOnce> {
+    let Some(mut contact) = peer.try_contact() else {
+        return Err(AtOnce::Not);
     };
-    let tag = line.prepare_for(type_id, len)?;
-    Some((contact, tag))
+    let Contact::Line(line) = &mut *contact else {
+        return Err(AtOnce::Not);
+    };
+    match line.prepare_for(type_id, len) {
+        Some(tag) => Ok((contact, tag)),
+        None if line.is_worth_waiting() => Err(AtOnce::Full),
+        None => Err(AtOnce::Not),
+    }
 }

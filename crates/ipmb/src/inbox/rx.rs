@@ -23,6 +23,10 @@ const FEW: usize = 16;
 const SCAN_EVERY: u32 = 64;
 /// So many messages in a row come from one sender before the next one has its turn.
 const BURST: u32 = 32;
+/// So many looks come between two looks at the clock,
+const LOOKS: u32 = 32;
+/// and so often that is done before the processor is offered to others each time.
+const ROUNDS: u32 = 8;
 /// So many looks without a message are enough before time limits are looked at.
 const PATIENCE: u32 = 1024;
 /// So many ids of parked messages are remembered, lest one come twice.
@@ -279,8 +283,8 @@ impl Rx {
             return false;
         }
         let start = Instant::now();
-        loop {
-            for _ in 0..32 {
+        for round in 0.. {
+            for _ in 0..LOOKS {
                 if self.glance() {
                     self.scanned = false;
                     self.spin.spun(true);
@@ -288,11 +292,16 @@ impl Rx {
                 }
                 std::hint::spin_loop();
             }
-            if start.elapsed() >= budget {
-                self.spin.spun(false);
-                return false;
+            // Whoever is to bring news may be waiting for this very processor.
+            if round >= ROUNDS {
+                std::thread::yield_now();
+            }
+            if start.elapsed() >= budget && !self.glance() {
+                break;
             }
         }
+        self.spin.spun(false);
+        false
     }
 
     pub(super) fn slept(&mut self, time: Duration) {

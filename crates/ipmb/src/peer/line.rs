@@ -131,7 +131,11 @@ impl Line {
             return AtOnce::Not;
         }
         let Ok(mut grant) = lane.reserve_from(guess) else {
-            return AtOnce::Not;
+            return if self.is_worth_waiting() {
+                AtOnce::Full
+            } else {
+                AtOnce::Not
+            };
         };
         if tag == LaneMessage::TAG {
             let header = MessageHeader::encode_fixed(payload.uuid());

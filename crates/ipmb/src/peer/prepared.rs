@@ -1,9 +1,26 @@
 //! Sending bytes that are encoded already, when it is certain that they can be sent.
 
 use super::Line;
-use ipmb_core::{LaneMessage, MessageHeader, PLAIN_HEADER_LEN, TypeId};
+use ipmb_core::{LaneMessage, MessageHeader, Overflow, PLAIN_HEADER_LEN, TypeId};
+
+/// A lane with a ring of so many bytes is worth waiting for, a moment, before it is replaced by a
+/// larger one: that would not stay in the cache.
+const CACHED: usize = 1 << 20;
 
 impl Line {
+    /// Whether the lane is full, and may have room again in a moment.
+    #[cold]
+    pub(crate) fn is_worth_waiting(&self) -> bool {
+        let full = |lane: &ipmb_lane::Producer<_>| lane.capacity() >= CACHED && !lane.is_closed();
+        self.limits.overflow == Overflow::Block && !self.busy && self.lanes.last().is_some_and(full)
+    }
+
+    /// Whether there is room for many messages, or none to wait for.
+    pub(crate) fn is_roomy(&self) -> bool {
+        let roomy = |lane: &ipmb_lane::Producer<_>| lane.room_for(lane.max_frame());
+        self.lanes.last().is_none_or(roomy) || !self.is_worth_waiting()
+    }
+
     /// Makes sure that a message without attachments, of a type and of so many bytes, can be
     /// [written](Self::write_prepared) now. Returns the tag for it.
     pub(crate) fn prepare_for(&mut self, type_id: TypeId, len: usize) -> Option<u16> {

@@ -67,6 +67,26 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                     #(Self::#variants(_) => #uuids,)*
                 }
             }
+
+            fn decode_received(
+                received: #ipmb::__private::Received<'_>,
+            ) -> #ipmb::__private::Result<Self, #ipmb::Error> {
+                let uuid = received.uuid();
+                #(
+                    if uuid == #uuids {
+                        return ::core::result::Result::Ok(Self::#variants(
+                            <#payloads as #ipmb::MessageBox>::decode_received(received)?
+                        ));
+                    }
+                )*
+                ::core::result::Result::Err(#ipmb::Error::TypeUuidNotFound)
+            }
+
+            fn as_bytes_message(&self) -> ::core::option::Option<&#ipmb::BytesMessage> {
+                match self {
+                    #(Self::#variants(payload) => #ipmb::MessageBox::as_bytes_message(payload),)*
+                }
+            }
         }
 
         #distinct

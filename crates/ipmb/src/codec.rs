@@ -6,6 +6,7 @@ use crate::{
     memory::Shared,
 };
 use ipmb_lane::{Grant, append};
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 /// Encodes a payload.
@@ -46,9 +47,14 @@ pub fn decode<'de, T: Deserialize<'de>>(data: &'de [u8]) -> Result<T, Error> {
 /// # Errors
 ///
 /// [`Error::Encode`] if the value's `Serialize` implementation fails, or the sink is full.
+#[inline]
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, sink: &mut Sink<'_>) -> Result<(), Error> {
-    postcard::serialize_with_flavor(value, SinkFlavor(sink))
-        .map_err(|error| EncodeError(error).into())
+    // What is written byte by byte is not to look each time where it goes.
+    let encoded = match &mut sink.0 {
+        Target::Lane(grant) => postcard::serialize_with_flavor(value, ToLane(grant)),
+        Target::Buffer(buffer) => postcard::serialize_with_flavor(value, ToBuffer(buffer)),
+    };
+    encoded.map_err(|error| EncodeError(error).into())
 }
 
 /// Where an encoded payload goes: straight into a receiver's lane, or into a buffer.
@@ -98,40 +104,51 @@ impl<'a> Sink<'a> {
     /// [`Error::Encode`] if there is no room; pass it on, ipmb then takes another way.
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.append(bytes)
-            .map_err(|error| EncodeError(error).into())
-    }
-
-    #[inline]
-    fn append(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        match &mut self.0 {
-            Target::Lane(grant) => grant
-                .write(bytes)
-                .map_err(|_| postcard::Error::SerializeBufferFull),
-            Target::Buffer(buffer) => {
-                buffer
-                    .try_reserve(bytes.len())
-                    .map_err(|_| postcard::Error::SerializeBufferFull)?;
-                append(buffer, bytes);
-                Ok(())
-            }
-        }
+        let written = match &mut self.0 {
+            Target::Lane(grant) => ToLane(grant).try_extend(bytes),
+            Target::Buffer(buffer) => ToBuffer(buffer).try_extend(bytes),
+        };
+        written.map_err(|error| EncodeError(error).into())
     }
 }
 
-struct SinkFlavor<'a, 'b>(&'a mut Sink<'b>);
+struct ToLane<'a, 'b>(&'a mut Grant<'b, Shared>);
 
-impl postcard::ser_flavors::Flavor for SinkFlavor<'_, '_> {
+impl Flavor for ToLane<'_, '_> {
     type Output = ();
 
     #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.append(&[byte])
+        self.try_extend(&[byte])
     }
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.append(bytes)
+        let written = self.0.write(bytes);
+        written.map_err(|_| postcard::Error::SerializeBufferFull)
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+struct ToBuffer<'a>(&'a mut Vec<u8>);
+
+impl Flavor for ToBuffer<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        let reserved = self.0.try_reserve(bytes.len());
+        reserved.map_err(|_| postcard::Error::SerializeBufferFull)?;
+        append(self.0, bytes);
+        Ok(())
     }
 
     fn finalize(self) -> postcard::Result<()> {

@@ -214,6 +214,7 @@
 extern crate self as ipmb;
 
 mod barrier;
+mod bytes;
 mod codec;
 mod driver;
 mod endpoint;
@@ -233,6 +234,7 @@ mod region;
 mod sender;
 mod version;
 
+pub use bytes::BytesMessage;
 pub use codec::{Sink, decode, encode, encode_into};
 pub use errors::{
     DecodeError, EncodeError, Error, JoinError, MapError, RecvError, SendError, SendTimeoutError,
@@ -243,7 +245,7 @@ pub use ipmb_core::{Label, LabelOp, Overflow, Selector, SelectorMode, Version};
 pub use ipmb_derive::{MessageBox, TypeUuid};
 
 pub use ipmb_sys::{RuntimeDirectoryError, Scope};
-pub use message::{BytesMessage, Message, MessageBox};
+pub use message::{Message, MessageBox};
 pub use object::Object;
 pub use options::Options;
 pub use receiver::EndpointReceiver;
@@ -291,6 +293,7 @@ mod uuid_trait {
 /// What the derives name.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::bytes::Received;
     pub use ::serde;
     pub use core::result::Result;
     pub use std::vec::Vec;

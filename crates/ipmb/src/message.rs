@@ -1,7 +1,10 @@
 //! What travels on the bus.
 
-use crate::{Error, LabelOp, MemoryRegion, Object, Selector, SelectorMode, Sink, TypeUuid};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use crate::{
+    BytesMessage, Error, LabelOp, MemoryRegion, Object, Selector, SelectorMode, Sink, TypeUuid,
+    bytes::{Received, as_bytes_message},
+};
+use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
 /// A payload, whom it is for, and what travels with it.
@@ -106,6 +109,21 @@ pub trait MessageBox: Send + 'static {
     fn encode_into(&self, sink: &mut Sink<'_>) -> Result<(), Error> {
         sink.write(&self.encode()?)
     }
+
+    /// What `decode` does, with the leave to take the buffer.
+    #[doc(hidden)]
+    fn decode_received(received: Received<'_>) -> Result<Self, Error>
+    where
+        Self: Sized,
+    {
+        Self::decode(received.uuid(), &received.encoded()?)
+    }
+
+    /// The value, if it need not be encoded.
+    #[doc(hidden)]
+    fn as_bytes_message(&self) -> Option<&BytesMessage> {
+        None
+    }
 }
 
 impl<T: TypeUuid + Serialize + DeserializeOwned + Send + 'static> MessageBox for T {
@@ -121,58 +139,27 @@ impl<T: TypeUuid + Serialize + DeserializeOwned + Send + 'static> MessageBox for
         crate::encode(self)
     }
 
+    #[inline]
     fn uuid(&self) -> [u8; 16] {
         T::UUID
     }
 
+    #[inline]
     fn encode_into(&self, sink: &mut Sink<'_>) -> Result<(), Error> {
         crate::encode_into(self, sink)
     }
-}
 
-/// Untyped bytes with a format number of the user's choice: for data that has its own encoding.
-///
-/// ```
-/// let bytes = ipmb::BytesMessage { format: 1, data: vec![1, 2, 3] };
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ipmb_derive::TypeUuid)]
-#[uuid = "dd95ba8e-1279-47cf-925e-83e614e79588"]
-pub struct BytesMessage {
-    /// What the bytes are; the bus does not look at it.
-    pub format: u16,
-    /// The bytes.
-    #[serde(with = "bytes")]
-    pub data: Vec<u8>,
-}
-
-/// One copy of the whole slice instead of a loop over bytes.
-mod bytes {
-    use serde::{Deserializer, Serializer, de};
-    use std::fmt;
-
-    pub(super) fn serialize<S: Serializer>(data: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(data)
+    #[inline]
+    fn decode_received(received: Received<'_>) -> Result<Self, Error> {
+        if received.uuid() == T::UUID {
+            received.decode()
+        } else {
+            Err(Error::TypeUuidNotFound)
+        }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<u8>, D::Error> {
-        deserializer.deserialize_bytes(Visitor)
-    }
-
-    struct Visitor;
-
-    impl de::Visitor<'_> for Visitor {
-        type Value = Vec<u8>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("bytes")
-        }
-
-        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-            let mut data = Vec::new();
-            ipmb_lane::append(&mut data, bytes);
-            Ok(data)
-        }
+    #[inline]
+    fn as_bytes_message(&self) -> Option<&BytesMessage> {
+        as_bytes_message(self)
     }
 }

@@ -69,6 +69,30 @@ fn implements_the_trait() {
                     Self::Moon(_) => <a::Phase<u8> as ::ipmb::__private::type_uuid::TypeUuid>::UUID,
                 }
             }
+
+            fn decode_received(
+                received: ::ipmb::__private::Received<'_>,
+            ) -> ::ipmb::__private::Result<Self, ::ipmb::Error> {
+                let uuid = received.uuid();
+                if uuid == <Position as ::ipmb::__private::type_uuid::TypeUuid>::UUID {
+                    return ::core::result::Result::Ok(Self::Sun(
+                        <Position as ::ipmb::MessageBox>::decode_received(received)?
+                    ));
+                }
+                if uuid == <a::Phase<u8> as ::ipmb::__private::type_uuid::TypeUuid>::UUID {
+                    return ::core::result::Result::Ok(Self::Moon(
+                        <a::Phase<u8> as ::ipmb::MessageBox>::decode_received(received)?
+                    ));
+                }
+                ::core::result::Result::Err(::ipmb::Error::TypeUuidNotFound)
+            }
+
+            fn as_bytes_message(&self) -> ::core::option::Option<&::ipmb::BytesMessage> {
+                match self {
+                    Self::Sun(payload) => ::ipmb::MessageBox::as_bytes_message(payload),
+                    Self::Moon(payload) => ::ipmb::MessageBox::as_bytes_message(payload),
+                }
+            }
         }
     };
     let expanded = without_spaces(&expansion_of(&input));

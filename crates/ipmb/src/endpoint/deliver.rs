@@ -83,7 +83,7 @@ impl Endpoint {
         patience: Patience,
     ) -> Result<(), (SendError, usize)> {
         let mut outbound = Outbound::encode(message).map_err(|error| (error, 0))?;
-        let (size, limit) = (outbound.payload().len() as u64, self.options.message_limit);
+        let (size, limit) = (outbound.size as u64, self.options.message_limit);
         if size > limit {
             return Err((SendError::TooLarge { size, limit }, 0));
         }

@@ -232,9 +232,11 @@ fn prepare(selector: &Selector, outbound: &Outbound<'_>) -> io::Result<ParkedMes
     let sequence_at = outbound
         .has_attachments()
         .then(|| body.len() - size_of::<u64>());
-    body.try_reserve_exact(outbound.payload().len())
+    body.try_reserve_exact(outbound.size)
         .map_err(|_| io::ErrorKind::OutOfMemory)?;
-    body.extend_from_slice(outbound.payload());
+    for piece in outbound.payload() {
+        body.extend_from_slice(piece);
+    }
     let ttl = u64::try_from(selector.ttl.as_nanos()).unwrap_or(u64::MAX);
     Ok(ParkedMessage {
         selector: selector.clone(),

@@ -7,7 +7,7 @@ use super::{
     source::{Pull, PullError, Source},
     spin::Spin,
 };
-use crate::{Error, MessageBox, RecvError, memory::Shared, peer::ENVELOPE};
+use crate::{Error, MessageBox, RecvError, bytes::Received, memory::Shared, peer::ENVELOPE};
 use ipmb_core::{ParkId, TypeId};
 use ipmb_lane::{ReadySet, Sleeper};
 use std::{
@@ -166,13 +166,25 @@ impl Rx {
     /// The payload of the message taken last, if it is all of what came.
     #[inline]
     pub(super) fn decode_all<R: MessageBox>(&mut self, type_id: TypeId) -> Result<R, Error> {
-        R::decode(type_id, &self.buffer)
+        let payload = 0..self.buffer.len();
+        R::decode_received(Received {
+            type_id,
+            buffer: &mut self.buffer,
+            payload,
+        })
     }
 
     /// The payload of the message taken last.
     pub(super) fn decode<R: MessageBox>(&mut self, incoming: &Incoming) -> Result<R, Error> {
-        let payload = self.buffer.get(incoming.payload.clone());
-        R::decode(incoming.type_id, payload.unwrap_or_default())
+        R::decode_received(self.payload(incoming))
+    }
+
+    fn payload(&mut self, incoming: &Incoming) -> Received<'_> {
+        Received {
+            type_id: incoming.type_id,
+            buffer: &mut self.buffer,
+            payload: incoming.payload.clone(),
+        }
     }
 
     /// What a message that could not be decoded is to the user: skipped, or an error.
@@ -340,17 +352,15 @@ impl Rx {
                 continue;
             }
             match delivery.open() {
-                // Its sender could not know our limit.
-                Ok(incoming) if incoming.payload.len() as u64 > self.limits.message => {
-                    tracing::warn!(
-                        size = incoming.payload.len(),
-                        "a parked message is too large"
-                    );
-                    self.statistics.skipped += 1;
-                }
                 Ok(incoming) => {
                     self.buffer = delivery.body;
-                    return Some(incoming);
+                    let size = self.payload(&incoming).size();
+                    if size as u64 <= self.limits.message {
+                        return Some(incoming);
+                    }
+                    // Its sender could not know our limit.
+                    tracing::warn!(size, "a parked message is too large");
+                    self.statistics.skipped += 1;
                 }
                 Err(why) => tracing::warn!(%why, "a parked message is malformed: dropped"),
             }

@@ -4,11 +4,18 @@ use super::{
     lanes::{Lanes, NoLane, largest_lane},
     outbound::is_sink_full,
 };
-use crate::{MessageBox, SendError, Sink, endpoint::AtOnce, memory::Shared, region::Block};
-use ipmb_core::{
-    DeclaredTypes, LaneMessage, MessageHeader, Overflow, ReceiveLimits, RegionId, TypeId,
+use crate::{
+    MessageBox, SendError, Sink,
+    bytes::{RAW, TAIL_LEN},
+    endpoint::AtOnce,
+    memory::Shared,
+    region::Block,
 };
-use ipmb_lane::{Producer, ReadySet, Waker};
+use ipmb_core::{
+    DeclaredTypes, LaneMessage, MessageHeader, Overflow, PLAIN_HEADER_LEN, ReceiveLimits, RegionId,
+    TypeId,
+};
+use ipmb_lane::{Grant, Producer, ReadySet, Waker};
 use ipmb_sys::{Channel, Doorbell};
 use std::{
     collections::HashMap,
@@ -46,6 +53,9 @@ pub(crate) struct Line {
     /// What the last message took, as a guess for the next one.
     pub(super) guess: usize,
 }
+
+/// What stands around the data of a [`BytesMessage`](crate::BytesMessage), at most.
+const ENVELOPE_LEN: usize = PLAIN_HEADER_LEN + TAIL_LEN;
 
 /// What came of an attempt to send.
 pub(crate) enum Attempt {
@@ -122,7 +132,12 @@ impl Line {
         if self.lanes.last().is_none() && self.open(room).is_err() {
             return AtOnce::Not;
         }
-        let tag = self.tag(payload.uuid());
+        let (type_id, guess) = match payload.as_bytes_message() {
+            Some(message) if message.size() as u64 > limit => return AtOnce::Not,
+            Some(message) => (RAW, message.data.len() + ENVELOPE_LEN),
+            None => (payload.uuid(), guess),
+        };
+        let tag = self.tag(type_id);
         let Some(lane) = self.lanes.last_mut() else {
             return AtOnce::Not;
         };
@@ -138,21 +153,15 @@ impl Line {
             };
         };
         if tag == LaneMessage::TAG {
-            let header = MessageHeader::encode_fixed(payload.uuid());
+            let header = MessageHeader::encode_fixed(type_id);
             if grant.write(&header).is_err() {
                 return AtOnce::Not;
             }
         }
         let start = grant.written();
-        let mut sink = Sink::lane(grant);
-        if let Err(error) = payload.encode_into(&mut sink) {
-            if is_sink_full(&error) {
-                return AtOnce::Not;
-            }
-            return AtOnce::Failed(SendError::Encode(error));
-        }
-        let Some(grant) = sink.into_lane() else {
-            return AtOnce::Not;
+        let grant = match write(payload, grant) {
+            Ok(grant) => grant,
+            Err(at_once) => return at_once,
         };
         if (grant.written() - start) as u64 > limit {
             return AtOnce::Not;
@@ -248,6 +257,27 @@ impl Line {
         if self.reach.waker.should_ring(&mut self.rung) {
             self.reach.doorbell.ring();
         }
+    }
+}
+
+/// Writes a payload into a lane.
+#[inline]
+fn write<'a, T: MessageBox>(
+    payload: &T,
+    mut grant: Grant<'a, Shared>,
+) -> Result<Grant<'a, Shared>, AtOnce> {
+    if let Some(message) = payload.as_bytes_message() {
+        let data = grant.write(&message.data);
+        return match data.and_then(|()| grant.write(&message.tail())) {
+            Ok(()) => Ok(grant),
+            Err(_) => Err(AtOnce::Not),
+        };
+    }
+    let mut sink = Sink::lane(grant);
+    match payload.encode_into(&mut sink) {
+        Ok(()) => sink.into_lane().ok_or(AtOnce::Not),
+        Err(error) if is_sink_full(&error) => Err(AtOnce::Not),
+        Err(error) => Err(AtOnce::Failed(SendError::Encode(error))),
     }
 }
 

@@ -1,8 +1,12 @@
 //! A message on its way out.
 
-use crate::{Error, Message, MessageBox, Object, SendError, Sink, region::Flight};
+use crate::{
+    BytesMessage, Error, Message, MessageBox, Object, SendError, Sink,
+    bytes::{RAW, Tail},
+    region::Flight,
+};
 use ipmb_core::{LaneMessage, MessageHeader, PLAIN_HEADER_LEN, ParkId};
-use std::{io, sync::Arc};
+use std::{borrow::Cow, io, sync::Arc};
 
 /// Most bytes that a message has in its lane beside its payload. Receivers allow for so many, so
 /// that their limit is one of payloads.
@@ -13,7 +17,11 @@ pub(crate) struct Outbound<'a> {
     pub(crate) type_id: [u8; 16],
     /// The envelope of a message to which nothing is attached.
     header: [u8; PLAIN_HEADER_LEN],
-    payload: Vec<u8>,
+    payload: Cow<'a, [u8]>,
+    /// What stands behind that.
+    tail: Option<Tail>,
+    /// What the payload counts for where there are limits.
+    pub(crate) size: usize,
     pub(crate) objects: &'a [Object],
     pub(crate) regions: &'a [crate::MemoryRegion],
     /// Set when the message was parked before: the receiver may have got it that way.
@@ -24,21 +32,23 @@ pub(crate) struct Outbound<'a> {
 
 impl<'a> Outbound<'a> {
     pub(crate) fn encode<T: MessageBox>(message: &'a Message<T>) -> Result<Self, SendError> {
-        let mut payload = Vec::new();
-        message
-            .payload
-            .encode_into(&mut Sink::buffer(&mut payload))
-            .map_err(|error| match is_sink_full(&error) {
-                true => SendError::Resources(io::ErrorKind::OutOfMemory.into()),
-                false => SendError::Encode(error),
-            })?;
+        let bytes = message.payload.as_bytes_message();
+        let (type_id, payload) = match bytes {
+            Some(bytes) => (RAW, Cow::Borrowed(&*bytes.data)),
+            None => (
+                message.payload.uuid(),
+                Cow::Owned(encode(&message.payload)?),
+            ),
+        };
         for region in &message.memory_regions {
             region.block().map_err(SendError::Attachment)?;
         }
         Ok(Self {
-            type_id: message.payload.uuid(),
-            header: MessageHeader::encode_fixed(message.payload.uuid()),
+            type_id,
+            header: MessageHeader::encode_fixed(type_id),
+            size: bytes.map_or(payload.len(), BytesMessage::size),
             payload,
+            tail: bytes.map(BytesMessage::tail),
             objects: &message.objects,
             regions: &message.memory_regions,
             parked: None,
@@ -51,7 +61,9 @@ impl<'a> Outbound<'a> {
         Self {
             type_id: [0; 16],
             header: MessageHeader::encode_fixed([0; 16]),
-            payload: Vec::new(),
+            payload: Cow::Borrowed(&[]),
+            tail: None,
+            size: 0,
             objects,
             regions: &[],
             parked: None,
@@ -59,8 +71,12 @@ impl<'a> Outbound<'a> {
         }
     }
 
-    pub(crate) fn payload(&self) -> &[u8] {
-        &self.payload
+    /// The payload, in pieces.
+    pub(crate) fn payload(&self) -> [&[u8]; 2] {
+        [
+            &self.payload,
+            self.tail.as_ref().map_or(&[], Tail::as_slice),
+        ]
     }
 
     pub(crate) fn has_attachments(&self) -> bool {
@@ -73,8 +89,19 @@ impl<'a> Outbound<'a> {
     }
 }
 
+fn encode(payload: &impl MessageBox) -> Result<Vec<u8>, SendError> {
+    let mut bytes = Vec::new();
+    match payload.encode_into(&mut Sink::buffer(&mut bytes)) {
+        Ok(()) => Ok(bytes),
+        Err(error) if is_sink_full(&error) => {
+            Err(SendError::Resources(io::ErrorKind::OutOfMemory.into()))
+        }
+        Err(error) => Err(SendError::Encode(error)),
+    }
+}
+
 /// The bytes for a lane, in pieces.
-pub(crate) struct Body<'a>(pub(crate) [&'a [u8]; 2]);
+pub(crate) struct Body<'a>(pub(crate) [&'a [u8]; 3]);
 
 impl<'a> Body<'a> {
     pub(crate) fn len(&self) -> usize {
@@ -82,7 +109,7 @@ impl<'a> Body<'a> {
     }
 
     /// What is left behind the first bytes.
-    pub(crate) fn rest(&self, mut offset: usize) -> [&'a [u8]; 2] {
+    pub(crate) fn rest(&self, mut offset: usize) -> [&'a [u8]; 3] {
         self.0.map(|piece| {
             let (before, rest) = piece.split_at(offset.min(piece.len()));
             offset -= before.len();
@@ -125,7 +152,8 @@ impl Progress {
             None if self.tag == LaneMessage::TAG => outbound.header.as_slice(),
             None => &[],
         };
-        Body([before, &outbound.payload])
+        let [payload, tail] = outbound.payload();
+        Body([before, payload, tail])
     }
 
     /// Takes holds for this receiver and writes down what stands before the payload.

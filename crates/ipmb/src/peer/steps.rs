@@ -152,7 +152,7 @@ impl Line {
         if outbound.is_plain() {
             progress.tag = self.tag(outbound.type_id);
         }
-        let size = outbound.payload().len() as u64;
+        let size = outbound.size as u64;
         if size > self.limits.message {
             return Err(SendError::TooLarge {
                 size,

@@ -56,8 +56,10 @@ impl<R: MessageBox> EndpointReceiver<R> {
         if endpoint.is_forked() {
             return Err(RecvError::Forked);
         }
-        if let Some(received) = endpoint.inbox.receive_at_once() {
-            return received;
+        match endpoint.inbox.receive_at_once() {
+            Some(Ok(payload)) => return Ok(Message::received(payload, Vec::new(), Vec::new())),
+            Some(Err(error)) => return Err(error),
+            None => {}
         }
         let received = endpoint.inbox.receive(Patience::from_timeout(timeout))?;
         received.ok_or(RecvError::Timeout)
@@ -74,8 +76,8 @@ impl<R: MessageBox> EndpointReceiver<R> {
         if endpoint.is_forked() {
             return Err(RecvError::Forked);
         }
-        if let Some(received) = endpoint.inbox.receive_at_once() {
-            return received.map(Some);
+        if let Some(payload) = endpoint.inbox.receive_at_once() {
+            return Ok(Some(Message::received(payload?, Vec::new(), Vec::new())));
         }
         endpoint.inbox.receive(Patience::None)
     }

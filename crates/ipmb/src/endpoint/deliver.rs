@@ -42,26 +42,22 @@ impl Endpoint {
         if !message.objects.is_empty() || !message.memory_regions.is_empty() {
             return AtOnce::Not;
         }
-        let mut routing = self.routing();
-        if !routing.is_current() {
-            return AtOnce::Not;
-        }
-        let peer = match routing.targets(&message.selector) {
-            Some(([peer], _)) => peer,
-            Some((peers, scratch)) => return self.spread(message, peers, scratch),
-            None => return AtOnce::Not,
-        };
-        let Some(mut contact) = peer.try_contact() else {
-            return AtOnce::Not;
-        };
-        match &mut *contact {
-            Contact::Line(line) => line.send_direct(
-                &message.payload,
-                self.options.message_limit,
-                self.room.doorbell(),
-            ),
-            _ => AtOnce::Not,
-        }
+        self.with_routing(|routing| {
+            if !routing.is_current() {
+                return AtOnce::Not;
+            }
+            let peer = match routing.targets(&message.selector) {
+                Some(([peer], _)) => peer,
+                Some((peers, scratch)) => return self.spread(message, peers, scratch),
+                None => return AtOnce::Not,
+            };
+            let (limit, room) = (self.options.message_limit, self.room.doorbell());
+            let sent = peer.try_with_contact(|contact| match contact {
+                Contact::Line(line) => line.send_direct(&message.payload, limit, room),
+                _ => AtOnce::Not,
+            });
+            sent.unwrap_or(AtOnce::Not)
+        })
     }
 
     /// Sends a message that [did not go at once](Self::send_at_once), waiting as long as `patience`

@@ -92,6 +92,11 @@ impl Endpoint {
     }
 
     #[inline]
+    pub(crate) fn with_routing<R>(&self, f: impl FnOnce(&mut Routing) -> R) -> R {
+        self.routing.with(f)
+    }
+
+    #[inline]
     pub(crate) fn routing(&self) -> BiasedGuard<'_, Routing> {
         self.routing.lock()
     }

@@ -126,20 +126,21 @@ impl Inbox {
         }
     }
 
-    /// The next message, the way of nearly all: from the same sender as the one before, in one
+    /// The payload of the next message, the way of nearly all: from the same sender as the one before, in one
     /// piece, without attachments, and nobody else waits for one. `None`: take the long way.
     #[inline]
-    pub(crate) fn receive_at_once<R: MessageBox>(&self) -> Option<Result<Message<R>, RecvError>> {
-        let mut state = self.state.lock();
-        if state.watched || state.waiting > 0 {
-            return None;
-        }
-        let rx = state.rx.as_deref_mut()?;
-        let type_id = rx.next_at_once()?;
-        match rx.decode_all(type_id) {
-            Ok(payload) => Some(Ok(Message::received(payload, Vec::new(), Vec::new()))),
-            Err(error) => rx.judge(error).err().map(Err),
-        }
+    pub(crate) fn receive_at_once<R: MessageBox>(&self) -> Option<Result<R, RecvError>> {
+        self.state.with(|state| {
+            if state.watched || state.waiting > 0 {
+                return None;
+            }
+            let rx = state.rx.as_deref_mut()?;
+            let type_id = rx.next_at_once()?;
+            match rx.decode_all(type_id) {
+                Ok(payload) => Some(Ok(payload)),
+                Err(error) => rx.judge(error).err().map(Err),
+            }
+        })
     }
 
     /// The next message; `None` if there is none (by `deadline`, or at once).

@@ -54,6 +54,12 @@ impl Peer {
         self.contact.lock()
     }
 
+    /// Does something with the contact, unless another thread is just using it.
+    #[inline]
+    pub(crate) fn try_with_contact<R>(&self, f: impl FnOnce(&mut Contact) -> R) -> Option<R> {
+        self.contact.try_with(f)
+    }
+
     /// The contact, unless another thread is just using it.
     #[inline]
     pub(crate) fn try_contact(&self) -> Option<BiasedGuard<'_, Contact>> {

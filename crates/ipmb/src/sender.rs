@@ -2,7 +2,7 @@
 
 use crate::{
     Message, MessageBox, SendError, SendTimeoutError, TrySendError,
-    endpoint::{AtOnce, Endpoint, failure},
+    endpoint::{AtOnce, Endpoint},
     handle::Handle,
     patience::Patience,
 };
@@ -48,7 +48,6 @@ impl<T: MessageBox> EndpointSender<T> {
     pub fn send(&self, message: Message<T>) -> Result<(), SendError> {
         match self.endpoint().send_at_once(&message) {
             AtOnce::Sent => Ok(()),
-            AtOnce::Failed(error) => Err(error),
             AtOnce::Full => self.send_in_a_moment(message),
             AtOnce::Not => self.send_patiently(message),
         }
@@ -79,7 +78,6 @@ impl<T: MessageBox> EndpointSender<T> {
     pub fn try_send(&self, message: Message<T>) -> Result<(), TrySendError<T>> {
         match self.endpoint().send_at_once(&message) {
             AtOnce::Sent => Ok(()),
-            AtOnce::Failed(error) => Err(failure(message, error, 0)),
             AtOnce::Full | AtOnce::Not => self.endpoint().send_patiently(message, Patience::None),
         }
     }
@@ -98,7 +96,6 @@ impl<T: MessageBox> EndpointSender<T> {
     ) -> Result<(), SendTimeoutError<T>> {
         match self.endpoint().send_at_once(&message) {
             AtOnce::Sent => Ok(()),
-            AtOnce::Failed(error) => Err(failure(message, error, 0)),
             AtOnce::Full | AtOnce::Not => {
                 let patience = Patience::from_timeout(Some(timeout));
                 self.endpoint().send_patiently(message, patience)
@@ -111,7 +108,6 @@ impl<T: MessageBox> EndpointSender<T> {
         self.endpoint().await_room(&message.selector);
         match self.endpoint().send_at_once(&message) {
             AtOnce::Sent => Ok(()),
-            AtOnce::Failed(error) => Err(error),
             AtOnce::Full | AtOnce::Not => self.send_patiently(message),
         }
     }

@@ -49,7 +49,9 @@ fn drop_operands(node: &mut LabelOp) {
 }
 
 impl Clone for LabelOp {
-    #[inline]
+    // Inlined, the word would be taken apart, and stored in other pieces than it is loaded in soon after: the processor
+    // waits for that each time.
+    #[inline(never)]
     fn clone(&self) -> Self {
         match self {
             Self::True => return Self::True,

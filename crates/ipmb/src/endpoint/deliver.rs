@@ -16,13 +16,13 @@ use std::{
 /// beacon no more.
 const BEACON_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What came of sending a message the short way.
+/// What came of sending a message the short way. Small, so that it is returned in a register.
+#[derive(Clone, Copy)]
 pub(crate) enum AtOnce {
     Sent,
-    Failed(SendError),
     /// Nothing happened. [Wait](Endpoint::await_room) a moment.
     Full,
-    /// Nothing happened. Take the long way.
+    /// Nothing happened. Take the long way, which also tells what is wrong, if anything is.
     Not,
 }
 
@@ -36,10 +36,7 @@ impl Endpoint {
     /// The way of nearly all messages: receivers that are known and have room.
     #[inline]
     pub(crate) fn send_at_once<T: MessageBox>(&self, message: &Message<T>) -> AtOnce {
-        if self.is_forked() {
-            return AtOnce::Failed(SendError::Forked);
-        }
-        if !message.objects.is_empty() || !message.memory_regions.is_empty() {
+        if self.is_forked() || !message.objects.is_empty() || !message.memory_regions.is_empty() {
             return AtOnce::Not;
         }
         self.with_routing(|routing| {
@@ -67,6 +64,9 @@ impl Endpoint {
         message: Message<T>,
         patience: Patience,
     ) -> Result<(), TrySendError<T>> {
+        if self.is_forked() {
+            return Err(failure(message, SendError::Forked, 0));
+        }
         match self.deliver(&message, patience) {
             Ok(()) => Ok(()),
             Err((reason, delivered)) => Err(failure(message, reason, delivered)),
@@ -271,11 +271,7 @@ impl Endpoint {
     }
 }
 
-pub(crate) fn failure<T>(
-    message: Message<T>,
-    reason: SendError,
-    delivered: usize,
-) -> TrySendError<T> {
+fn failure<T>(message: Message<T>, reason: SendError, delivered: usize) -> TrySendError<T> {
     TrySendError {
         message,
         reason,

@@ -6,7 +6,7 @@ mod park;
 mod routing;
 mod spread;
 
-pub(crate) use deliver::{AtOnce, failure};
+pub(crate) use deliver::AtOnce;
 pub(crate) use link::{Fate, Link, Pipe, Status};
 pub(crate) use park::ParkState;
 pub(crate) use routing::{Bearings, Routing};

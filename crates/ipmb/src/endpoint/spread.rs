@@ -2,10 +2,11 @@
 
 use super::{AtOnce, Endpoint};
 use crate::{
-    Message, MessageBox, SendError, Sink,
+    Message, MessageBox, Sink,
+    bytes::RAW,
     peer::{Contact, Peer},
 };
-use ipmb_core::Selector;
+use ipmb_core::{Selector, TypeId};
 use ipmb_lane::BiasedGuard;
 use smallvec::SmallVec;
 use std::{sync::Arc, time::Instant};
@@ -39,14 +40,19 @@ impl Endpoint {
         peers: &[Arc<Peer>],
         scratch: &mut Scratch,
     ) -> AtOnce {
+        if let Some(bytes) = message.payload.as_bytes_message() {
+            let parts = [&bytes.data[..], &bytes.tail()];
+            return self.spread_bytes(peers, RAW, parts, bytes.size());
+        }
         if let Some(skip) = scratch.skip.checked_sub(1) {
             scratch.skip = skip;
             return AtOnce::Not;
         }
         let bytes = &mut scratch.bytes;
         bytes.clear();
-        if let Err(error) = message.payload.encode_into(&mut Sink::buffer(bytes)) {
-            return AtOnce::Failed(SendError::Encode(error));
+        let encoded = message.payload.encode_into(&mut Sink::buffer(bytes));
+        if encoded.is_err() {
+            return AtOnce::Not;
         }
         if bytes.len() > LARGE {
             *scratch = Scratch {
@@ -55,11 +61,23 @@ impl Endpoint {
             };
             return AtOnce::Not;
         }
-        if bytes.len() as u64 > self.options.message_limit || peers.len() > MOST {
+        self.spread_bytes(peers, message.payload.uuid(), [bytes, &[]], bytes.len())
+    }
+
+    /// `size` is what the payload counts for where there are limits.
+    fn spread_bytes(
+        &self,
+        peers: &[Arc<Peer>],
+        type_id: TypeId,
+        payload: [&[u8]; 2],
+        size: usize,
+    ) -> AtOnce {
+        let limit = |peer: &Arc<Peer>| peer.limits.message.min(self.options.message_limit);
+        if peers.len() > MOST || peers.iter().any(|peer| size as u64 > limit(peer)) {
             return AtOnce::Not;
         }
-        let type_id = message.payload.uuid();
-        let ready = |peer| get_ready(peer, type_id, bytes.len());
+        let len = payload[0].len() + payload[1].len();
+        let ready = |peer| get_ready(peer, type_id, len);
         let all: Result<SmallVec<[Ready<'_>; 16]>, AtOnce> = peers.iter().map(ready).collect();
         let mut all = match all {
             Ok(all) => all,
@@ -67,7 +85,7 @@ impl Endpoint {
         };
         for (contact, tag) in &mut all {
             let sent = match &mut **contact {
-                Contact::Line(line) => line.write_prepared(*tag, type_id, bytes),
+                Contact::Line(line) => line.write_prepared(*tag, type_id, payload),
                 _ => false,
             };
             debug_assert!(sent, "there was room, and nobody else has written since");
@@ -98,7 +116,7 @@ impl Endpoint {
 
 /// A receiver, if a message of so many bytes can be written now. As long as its contact is held
 /// nobody else writes.
-fn get_ready(peer: &Arc<Peer>, type_id: [u8; 16], len: usize) -> Result<Ready<'_>, AtOnce> {
+fn get_ready(peer: &Arc<Peer>, type_id: TypeId, len: usize) -> Result<Ready<'_>, AtOnce> {
     let Some(mut contact) = peer.try_contact() else {
         return Err(AtOnce::Not);
     };

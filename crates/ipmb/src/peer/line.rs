@@ -1,9 +1,6 @@
 //! The way to one receiver: its doorbell, its inbox, the channel and the lanes.
 
-use super::{
-    lanes::{Lanes, NoLane, largest_lane},
-    outbound::is_sink_full,
-};
+use super::lanes::{Lanes, NoLane, largest_lane};
 use crate::{
     MessageBox, SendError, Sink,
     bytes::{RAW, TAIL_LEN},
@@ -159,10 +156,17 @@ impl Line {
             }
         }
         let start = grant.written();
-        let grant = match write(payload, grant) {
-            Ok(grant) => grant,
-            Err(at_once) => return at_once,
-        };
+        if let Some(message) = payload.as_bytes_message() {
+            let data = grant.write(&message.data);
+            if data.and_then(|()| grant.write(&message.tail())).is_err() {
+                return AtOnce::Not;
+            }
+        } else {
+            match encode(payload, grant) {
+                Some(encoded) => grant = encoded,
+                None => return AtOnce::Not,
+            }
+        }
         if (grant.written() - start) as u64 > limit {
             return AtOnce::Not;
         }
@@ -260,25 +264,12 @@ impl Line {
     }
 }
 
-/// Writes a payload into a lane.
+/// Encodes a payload into a lane, if there is room for it and it can be encoded.
 #[inline]
-fn write<'a, T: MessageBox>(
-    payload: &T,
-    mut grant: Grant<'a, Shared>,
-) -> Result<Grant<'a, Shared>, AtOnce> {
-    if let Some(message) = payload.as_bytes_message() {
-        let data = grant.write(&message.data);
-        return match data.and_then(|()| grant.write(&message.tail())) {
-            Ok(()) => Ok(grant),
-            Err(_) => Err(AtOnce::Not),
-        };
-    }
+fn encode<'a, T: MessageBox>(payload: &T, grant: Grant<'a, Shared>) -> Option<Grant<'a, Shared>> {
     let mut sink = Sink::lane(grant);
-    match payload.encode_into(&mut sink) {
-        Ok(()) => sink.into_lane().ok_or(AtOnce::Not),
-        Err(error) if is_sink_full(&error) => Err(AtOnce::Not),
-        Err(error) => Err(AtOnce::Failed(SendError::Encode(error))),
-    }
+    payload.encode_into(&mut sink).ok()?;
+    sink.into_lane()
 }
 
 impl From<NoLane> for Attempt {

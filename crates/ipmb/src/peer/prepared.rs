@@ -24,7 +24,7 @@ impl Line {
     /// Makes sure that a message without attachments, of a type and of so many bytes, can be
     /// [written](Self::write_prepared) now. Returns the tag for it.
     pub(crate) fn prepare_for(&mut self, type_id: TypeId, len: usize) -> Option<u16> {
-        if self.busy || len as u64 > self.limits.message {
+        if self.busy {
             return None;
         }
         if self.lanes.untidy() {
@@ -43,7 +43,12 @@ impl Line {
     }
 
     /// Sends a message for which everything is [prepared](Self::prepare_for). False: it is not.
-    pub(crate) fn write_prepared(&mut self, tag: u16, type_id: TypeId, payload: &[u8]) -> bool {
+    pub(crate) fn write_prepared(
+        &mut self,
+        tag: u16,
+        type_id: TypeId,
+        payload: [&[u8]; 2],
+    ) -> bool {
         let Some(lane) = self.lanes.last_mut() else {
             return false;
         };
@@ -53,11 +58,12 @@ impl Line {
         } else {
             &[]
         };
-        let Ok(mut grant) = lane.reserve(header.len() + payload.len()) else {
+        let len = header.len() + payload[0].len() + payload[1].len();
+        let Ok(mut grant) = lane.reserve(len) else {
             return false;
         };
-        let written = grant.write(header).and_then(|()| grant.write(payload));
-        if written.is_err() {
+        let mut parts = [header, payload[0], payload[1]].into_iter();
+        if !parts.all(|part| grant.write(part).is_ok()) {
             return false;
         }
         grant.commit(tag);

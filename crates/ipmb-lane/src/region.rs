@@ -48,6 +48,38 @@ impl<M: Memory> Region<M> {
         unsafe { &*self.start.cast::<AtomicU64>().add(offset / 8) }
     }
 
+    /// The same without a check, for the words of a lane that every message takes.
+    ///
+    /// # Safety
+    ///
+    /// The offset is a multiple of eight, and there are eight bytes behind it.
+    #[inline]
+    pub(crate) unsafe fn word_unchecked(&self, offset: usize) -> &AtomicU64 {
+        debug_assert!(offset.is_multiple_of(8) && self.holds(offset, 8));
+        // SAFETY: in bounds and aligned, as promised by the caller; the memory lives as long as `self`.
+        unsafe { &*self.start.cast::<AtomicU64>().add(offset / 8) }
+    }
+
+    /// Copies `bytes` to `offset`.
+    #[inline]
+    pub(crate) fn copy_in(&self, offset: usize, bytes: &[u8]) {
+        assert!(self.holds(offset, bytes.len()));
+        // SAFETY: in bounds, by the line above; the memory lives as long as `self`.
+        unsafe { put(self.start, offset, bytes) }
+    }
+
+    /// A part of the memory, to be written from its beginning on.
+    #[inline]
+    pub(crate) fn room(&self, offset: usize, len: usize) -> Room {
+        assert!(self.holds(offset, len));
+        Room {
+            start: self.start,
+            begin: offset,
+            next: offset,
+            end: offset + len,
+        }
+    }
+
     /// A word that may be in a read-only mapping. There, only relaxed loads are sure not to write, so that the
     /// acquiring is done by the caller's fence.
     #[inline]
@@ -61,23 +93,77 @@ impl<M: Memory> Region<M> {
     }
 }
 
-#[cfg(not(loom))]
-const ALIGNMENT: usize = 64;
-#[cfg(not(loom))]
-impl<M: Memory> Region<M> {
-    /// Copies `bytes` to `offset`.
+/// Where bytes are going to be written, all checks done. It does not keep the memory alive.
+pub(crate) struct Room {
+    start: *mut u8,
+    begin: usize,
+    next: usize,
+    end: usize,
+}
+
+impl Room {
+    /// Appends `bytes`; `false`, and nothing is written, if they are more than is left.
+    ///
+    /// # Safety
+    ///
+    /// The region still lives.
     #[inline]
-    pub(crate) fn copy_in(&self, offset: usize, bytes: &[u8]) {
-        assert!(self.holds(offset, bytes.len()));
-        // SAFETY: in bounds, by the line above; `bytes` is private, so that the two do not overlap.
-        unsafe { bulk::copy(bytes.as_ptr(), self.start.add(offset), bytes.len()) }
+    pub(crate) unsafe fn write(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() > self.remaining() {
+            return false;
+        }
+        // SAFETY: `begin..end` is in bounds, and the memory is there, as promised by the caller.
+        unsafe { put(self.start, self.next, bytes) };
+        self.next += bytes.len();
+        true
     }
 
+    #[inline]
+    pub(crate) fn written(&self) -> usize {
+        self.next - self.begin
+    }
+
+    #[inline]
+    pub(crate) fn remaining(&self) -> usize {
+        self.end - self.next
+    }
+
+    /// Makes it shorter, if it is longer.
+    #[inline]
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.end = self.end.min(self.begin + len).max(self.next);
+    }
+}
+
+#[cfg(not(loom))]
+const ALIGNMENT: usize = 64;
+
+/// Copies `bytes` to `offset`.
+///
+/// # Safety
+///
+/// `start` is that of a region which lives, and holds that.
+#[cfg(not(loom))]
+#[inline]
+unsafe fn put(start: *mut u8, offset: usize, bytes: &[u8]) {
+    // SAFETY: in bounds, as promised by the caller; `bytes` is private, so that the two do not overlap.
+    unsafe { bulk::copy(bytes.as_ptr(), start.add(offset), bytes.len()) }
+}
+
+#[cfg(not(loom))]
+impl<M: Memory> Region<M> {
     /// Appends `len` bytes from `offset` to `out`.
     #[inline]
     pub(crate) fn copy_out(&self, offset: usize, len: usize, out: &mut Vec<u8>) {
         assert!(self.holds(offset, len));
-        out.reserve(len);
+        if out.is_empty() {
+            // Just what is needed, and nothing is copied over: it may become somebody's message.
+            if out.capacity() < len {
+                *out = Vec::with_capacity(len);
+            }
+        } else {
+            out.reserve(len);
+        }
         // SAFETY: in bounds, by the lines above, on both sides; a vector's own memory overlaps with nothing.
         unsafe {
             let end = out.as_mut_ptr().add(out.len());
@@ -89,26 +175,33 @@ impl<M: Memory> Region<M> {
 
 #[cfg(loom)]
 const ALIGNMENT: usize = std::mem::align_of::<AtomicU64>();
+
 /// With loom a byte is a part of a relaxed word, so that loom finds a copy that may see bytes which are too old.
+///
+/// # Safety
+///
+/// As above.
+#[cfg(loom)]
+unsafe fn put(start: *mut u8, offset: usize, bytes: &[u8]) {
+    let mut rest = bytes;
+    let mut at = offset;
+    while !rest.is_empty() {
+        // SAFETY: the words of a region are all aligned, and this one is in bounds, as promised by the caller.
+        let word = unsafe { &*start.cast::<AtomicU64>().add(at / 8) };
+        let start = at % 8;
+        let (now, later) = rest.split_at(rest.len().min(8 - start));
+        let mut content = [0; 8];
+        if now.len() < 8 {
+            content = word.load(Ordering::Relaxed).to_le_bytes();
+        }
+        content[start..start + now.len()].copy_from_slice(now);
+        word.store(u64::from_le_bytes(content), Ordering::Relaxed);
+        (rest, at) = (later, at + now.len());
+    }
+}
+
 #[cfg(loom)]
 impl<M: Memory> Region<M> {
-    pub(crate) fn copy_in(&self, offset: usize, bytes: &[u8]) {
-        assert!(self.holds(offset, bytes.len()));
-        let mut rest = bytes;
-        let mut at = offset;
-        while !rest.is_empty() {
-            let (start, word) = (at % 8, self.word(at - at % 8));
-            let (now, later) = rest.split_at(rest.len().min(8 - start));
-            let mut content = [0; 8];
-            if now.len() < 8 {
-                content = word.load(Ordering::Relaxed).to_le_bytes();
-            }
-            content[start..start + now.len()].copy_from_slice(now);
-            word.store(u64::from_le_bytes(content), Ordering::Relaxed);
-            (rest, at) = (later, at + now.len());
-        }
-    }
-
     pub(crate) fn copy_out(&self, offset: usize, len: usize, out: &mut Vec<u8>) {
         assert!(self.holds(offset, len));
         let (mut at, end) = (offset, offset + len);

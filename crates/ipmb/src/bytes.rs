@@ -37,6 +37,13 @@ impl BytesMessage {
         size(self.format, self.data.len())
     }
 
+    /// Whether it counts for more than that.
+    #[inline]
+    pub(crate) fn exceeds(&self, limit: u64) -> bool {
+        // Nearly always clear without an exact count.
+        self.data.len() as u64 + MOST_BESIDE > limit && self.size() as u64 > limit
+    }
+
     /// What stands on the bus behind the data.
     #[inline]
     pub(crate) fn tail(&self) -> Tail {
@@ -49,6 +56,12 @@ pub(crate) type Tail = [u8; 2];
 
 /// Bytes of a [`Tail`].
 pub(crate) const TAIL_LEN: usize = size_of::<Tail>();
+
+/// Most bytes that postcard needs for the format and the length.
+const MOST_BESIDE: u64 = 3 + 10;
+
+/// So many bytes of memory more than it needs are nothing for a vector.
+const FEW: usize = 64;
 
 /// The value, if it is one.
 #[inline]
@@ -115,11 +128,11 @@ impl Received<'_> {
     /// Takes the buffer itself if there is little else in it.
     #[inline]
     fn into_bytes_message(self) -> Result<BytesMessage, Error> {
-        let (data, format) = split(self.bytes())?;
-        let len = data.len();
-        if self.payload.start > 0 || self.buffer.capacity() / 2 > len {
-            let mut data = Vec::new();
-            ipmb_lane::append(&mut data, split(self.bytes())?.0);
+        let (bytes, format) = split(self.bytes())?;
+        let len = bytes.len();
+        if self.payload.start > 0 || self.buffer.capacity() > len + len.max(FEW) {
+            let mut data = Vec::with_capacity(len);
+            ipmb_lane::append(&mut data, bytes);
             return Ok(BytesMessage { format, data });
         }
         let mut data = std::mem::take(self.buffer);
@@ -207,7 +220,7 @@ mod tests {
         for (mut buffer, start, taken) in [
             (b"data\x01\x02".to_vec(), 0, true),
             (b"header data\x01\x02".to_vec(), 7, false),
-            (Vec::with_capacity(100), 0, false),
+            (Vec::with_capacity(5 + FEW), 0, false),
         ] {
             if buffer.is_empty() {
                 buffer.extend(b"data\x01\x02");
@@ -242,6 +255,8 @@ mod tests {
                 let mut payload = [&message.data[..], &message.tail()].concat();
                 let end = payload.len();
                 assert!(end <= size);
+                assert!(message.exceeds(size as u64 - 1) && !message.exceeds(size as u64));
+                assert!(size as u64 <= len as u64 + MOST_BESIDE);
                 assert_eq!(raw(&mut payload, 0..end).size(), size);
             }
         }

@@ -155,7 +155,7 @@ impl<M: Memory> Consumer<M> {
     pub fn wants_room(&self) -> bool {
         // Against the fence in `Producer::want_room`: we see the wish, or the producer sees the room we made.
         fence::light(self.heavy);
-        let word = self.ring.region.word(WANT);
+        let word = self.ring.word(WANT);
         let wanted = word.load(Ordering::Relaxed);
         if wanted == 0 {
             return false;

@@ -25,7 +25,7 @@ pub(crate) mod producer;
 
 use crate::memory::{LaneError, Memory};
 use crate::region::Region;
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Bytes in front of the ring.
 pub const HEADER_LEN: usize = if cfg!(loom) { 192 } else { 4096 };
@@ -39,16 +39,28 @@ pub const fn memory_len(capacity: usize) -> usize {
 }
 
 const LINE: usize = if cfg!(loom) { 32 } else { 128 };
-const MAGIC: usize = 0;
-const CAPACITY: usize = 8;
-const FLAGS: usize = 16;
-const TAIL: usize = LINE;
-const HEAD: usize = 2 * LINE;
-const DROPPED: usize = 3 * LINE;
-const RETIRED: usize = 3 * LINE + 8;
-const WANT: usize = 3 * LINE + 16;
-const SLOT: usize = 4 * LINE;
-const CLOSED: usize = 4 * LINE + 8;
+const MAGIC: Word = Word::at(0, 0);
+const CAPACITY: Word = Word::at(0, 1);
+const FLAGS: Word = Word::at(0, 2);
+const TAIL: Word = Word::at(1, 0);
+const HEAD: Word = Word::at(2, 0);
+const DROPPED: Word = Word::at(3, 0);
+const RETIRED: Word = Word::at(3, 1);
+const WANT: Word = Word::at(3, 2);
+const SLOT: Word = Word::at(4, 0);
+const CLOSED: Word = Word::at(4, 1);
+
+/// The offset of a word in the header.
+#[derive(Clone, Copy)]
+struct Word(usize);
+
+impl Word {
+    const fn at(line: usize, index: usize) -> Self {
+        let offset = line * LINE + index * 8;
+        assert!(offset + 8 <= HEADER_LEN);
+        Self(offset)
+    }
+}
 
 /// "ipmblan", and the version of the layout.
 const MAGIC_VALUE: u64 = u64::from_le_bytes(*b"ipmblan\x02");
@@ -61,7 +73,7 @@ const HEAVY: u64 = 2;
 #[error("the other side broke the layout of the shared memory: drop the peer")]
 pub struct Corrupt;
 
-/// The memory of a lane, and the capacity that was checked against its size.
+/// The memory of a lane, and the capacity that was checked against its size: a power of two, [`MIN_CAPACITY`] at least.
 struct Ring<M> {
     region: Region<M>,
     capacity: u64,
@@ -97,6 +109,7 @@ const MESSAGE_PREFIX: usize = 8;
 const FRAGMENT_PREFIX: usize = 24;
 
 /// Bytes that a frame takes in the ring.
+#[inline]
 fn frame_size(prefix: usize, len: usize) -> u64 {
     (prefix as u64 + len as u64).next_multiple_of(8)
 }
@@ -123,12 +136,20 @@ impl<M: Memory> Ring<M> {
         })
     }
 
-    fn load(&self, word: usize) -> u64 {
-        self.region.word(word).load(Ordering::Acquire)
+    #[inline]
+    fn word(&self, word: Word) -> &AtomicU64 {
+        // SAFETY: `Word::at` makes only multiples of eight inside the header, and `new` has seen that it is there.
+        unsafe { self.region.word_unchecked(word.0) }
     }
 
-    fn store(&self, word: usize, value: u64) {
-        self.region.word(word).store(value, Ordering::Release);
+    #[inline]
+    fn load(&self, word: Word) -> u64 {
+        self.word(word).load(Ordering::Acquire)
+    }
+
+    #[inline]
+    fn store(&self, word: Word, value: u64) {
+        self.word(word).store(value, Ordering::Release);
     }
 
     /// Moves HEAD, in a lane where the other side does so too. False: it was no longer at `from`.
@@ -136,31 +157,40 @@ impl<M: Memory> Ring<M> {
     /// Releases what was read before (so that it is not overwritten before it is read) and acquires what the other
     /// side did before it moved.
     fn move_head(&self, from: u64, to: u64) -> bool {
-        let head = self.region.word(HEAD);
+        let head = self.word(HEAD);
         head.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     }
 
     /// Bytes from `position` to the end of the ring.
+    #[inline]
     fn to_end(&self, position: u64) -> u64 {
         self.capacity - (position & (self.capacity - 1))
     }
 
     /// Where in the memory a position is.
+    #[inline]
     fn place(&self, position: u64) -> usize {
         HEADER_LEN + (position & (self.capacity - 1)) as usize
     }
 
-    fn read_word(&self, position: u64) -> u64 {
-        self.region
-            .word(self.place(position))
-            .load(Ordering::Relaxed)
+    /// The word at a position, or what is left of it at a multiple of eight.
+    #[inline]
+    fn word_at(&self, position: u64) -> &AtomicU64 {
+        let place = HEADER_LEN + (position & (self.capacity - 8)) as usize;
+        // SAFETY: the mask, for a power of two from eight on, which `new` has seen to be there behind the header,
+        // leaves multiples of eight in front of the end.
+        unsafe { self.region.word_unchecked(place) }
     }
 
+    #[inline]
+    fn read_word(&self, position: u64) -> u64 {
+        self.word_at(position).load(Ordering::Relaxed)
+    }
+
+    #[inline]
     fn write_word(&self, position: u64, value: u64) {
-        self.region
-            .word(self.place(position))
-            .store(value, Ordering::Relaxed);
+        self.word_at(position).store(value, Ordering::Relaxed);
     }
 
     /// The frame at `head`, or behind the padding there, if there is a sound one in front of `tail`.

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::fence;
 use crate::memory::{LaneError, Memory};
+use crate::region::Room;
 use crate::sync::Ordering;
 
 /// The lane has no room for this now.
@@ -87,7 +88,7 @@ impl<M: Memory> Producer<M> {
     #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Grant<'_, M>, Full> {
         let mut grant = self.reserve_from(len)?;
-        grant.len = len;
+        grant.room.truncate(len);
         Ok(grant)
     }
 
@@ -102,21 +103,21 @@ impl<M: Memory> Producer<M> {
         if len > self.max_frame() {
             return Err(Full);
         }
-        let needed = self.with_padding(frame_size(MESSAGE_PREFIX, len));
-        if self.free() < needed {
+        let size = frame_size(MESSAGE_PREFIX, len);
+        let padding = self.padding(size);
+        if self.free() < padding + size {
             self.refresh();
-            if self.free() < needed {
+            if self.free() < padding + size {
                 return Err(Full);
             }
         }
-        let padding = self.padding(frame_size(MESSAGE_PREFIX, len));
         let start = self.tail.wrapping_add(padding);
         let room = (self.free() - padding).min(self.ring.to_end(start)) as usize;
+        let len = (room - MESSAGE_PREFIX).min(self.max_frame());
+        let place = self.ring.place(start) + MESSAGE_PREFIX;
         Ok(Grant {
             start,
-            place: self.ring.place(start) + MESSAGE_PREFIX,
-            len: (room - MESSAGE_PREFIX).min(self.max_frame()),
-            written: 0,
+            room: self.ring.region.room(place, len),
             producer: self,
         })
     }
@@ -251,7 +252,7 @@ impl<M: Memory> Producer<M> {
     /// [`room_for`](Self::room_for) once more, and only then sleep; and say so again each time it has been woken
     /// and still has no room.
     pub fn want_room(&self, bytes: usize) {
-        let wanted = self.ring.region.word(WANT);
+        let wanted = self.ring.word(WANT);
         wanted.store(self.needed(bytes), Ordering::Relaxed);
         // Against the fence in `Consumer::wants_room`: the consumer sees the wish, or we see the room it made.
         fence::heavy();
@@ -347,9 +348,7 @@ impl<M: Memory> Producer<M> {
 pub struct Grant<'a, M: Memory> {
     producer: &'a mut Producer<M>,
     start: u64,
-    place: usize,
-    len: usize,
-    written: usize,
+    room: Room,
 }
 
 impl<M: Memory> Grant<'_, M> {
@@ -360,32 +359,34 @@ impl<M: Memory> Grant<'_, M> {
     /// [`Overrun`]: that would be more than was reserved. Nothing has been written.
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Overrun> {
-        if bytes.len() > self.remaining() {
-            return Err(Overrun);
+        // SAFETY: the region is that of the producer, which the grant borrows.
+        match unsafe { self.room.write(bytes) } {
+            true => Ok(()),
+            false => Err(Overrun),
         }
-        self.producer
-            .ring
-            .region
-            .copy_in(self.place + self.written, bytes);
-        self.written += bytes.len();
-        Ok(())
     }
 
     /// How many bytes have been written.
+    #[inline]
     pub fn written(&self) -> usize {
-        self.written
+        self.room.written()
     }
 
     /// How many bytes can still be written.
+    #[inline]
     pub fn remaining(&self) -> usize {
-        self.len - self.written
+        self.room.remaining()
     }
 
     /// Sends what has been written, as one message, with a tag that says what it is; to the lane it means nothing.
     #[inline]
     pub fn commit(self, tag: u16) {
-        self.producer
-            .publish(self.start, (MESSAGE, tag), MESSAGE_PREFIX, self.written);
+        self.producer.publish(
+            self.start,
+            (MESSAGE, tag),
+            MESSAGE_PREFIX,
+            self.room.written(),
+        );
         self.producer.unfinished = false;
     }
 }

@@ -22,10 +22,13 @@ pub(crate) fn largest_lane(budget: u64) -> usize {
     budget.clamp(FIRST_CAPACITY, 1 << 40).next_power_of_two()
 }
 
-/// All lanes to one receiver, oldest first. The last one is written to.
+/// All lanes to one receiver.
 #[derive(Default)]
 pub(crate) struct Lanes {
-    lanes: VecDeque<Lane>,
+    /// The one that is written to.
+    current: Option<Lane>,
+    /// Those before it that are not drained yet, oldest first.
+    retired: VecDeque<Lane>,
     made: u32,
 }
 
@@ -58,25 +61,22 @@ impl Lanes {
         channel: &Channel,
         room: &Doorbell,
     ) -> Result<&mut Producer<Shared>, NoLane> {
-        if self.lanes.is_empty() {
+        if self.current.is_none() {
             self.add(first_capacity, drops_oldest, channel, room)?;
         }
-        match self.lanes.back_mut() {
-            Some(lane) => Ok(&mut lane.producer),
-            None => Err(NoLane::Disconnected),
-        }
+        self.last_mut().ok_or(NoLane::Disconnected)
     }
 
     /// The lane in use, if one was made.
     #[inline]
     pub(crate) fn last(&self) -> Option<&Producer<Shared>> {
-        self.lanes.back().map(|lane| &lane.producer)
+        self.current.as_ref().map(|lane| &lane.producer)
     }
 
     /// The lane in use, if one was made.
     #[inline]
     pub(crate) fn last_mut(&mut self) -> Option<&mut Producer<Shared>> {
-        self.lanes.back_mut().map(|lane| &mut lane.producer)
+        self.current.as_mut().map(|lane| &mut lane.producer)
     }
 
     /// Replaces the lane in use by one of `capacity` bytes; what is in the old one is read first.
@@ -99,25 +99,24 @@ impl Lanes {
             flights: VecDeque::new(),
         };
         lane.offer(channel, room)?;
-        if let Some(old) = self.lanes.back_mut() {
-            old.producer.retire();
-        }
         self.made += 1;
-        self.lanes.push_back(lane);
+        if let Some(mut old) = self.current.replace(lane) {
+            old.producer.retire();
+            self.retired.push_back(old);
+        }
         Ok(())
     }
 
     /// Offers the lanes that the receiver has not mapped on a new channel: the old one broke
     /// before the receiver had its end.
     pub(crate) fn offer_again(&mut self, channel: &Channel, room: &Doorbell) -> Result<(), NoLane> {
-        self.lanes
-            .iter()
-            .try_for_each(|lane| lane.offer(channel, room))
+        let mut lanes = self.retired.iter().chain(&self.current);
+        lanes.try_for_each(|lane| lane.offer(channel, room))
     }
 
     /// Notes the holds that left with the message just written.
     pub(crate) fn note_flights(&mut self, flights: Vec<Flight>) {
-        if let Some(lane) = self.lanes.back_mut()
+        if let Some(lane) = &mut self.current
             && !flights.is_empty()
         {
             lane.flights.push_back((lane.producer.produced(), flights));
@@ -126,7 +125,7 @@ impl Lanes {
 
     /// Forgets what the receiver has taken over, and tells which regions it knows now.
     pub(crate) fn tidy(&mut self, mut known: impl FnMut(&Arc<Block>)) {
-        for lane in &mut self.lanes {
+        for lane in self.retired.iter_mut().chain(&mut self.current) {
             if lane.object.is_some() && lane.producer.slot().is_some() {
                 lane.object = None;
             }
@@ -140,24 +139,21 @@ impl Lanes {
                 }
             }
         }
-        while self.lanes.len() > 1 && self.lanes[0].is_drained() {
-            self.lanes.pop_front();
+        while self.retired.front_mut().is_some_and(Lane::is_drained) {
+            self.retired.pop_front();
         }
     }
 
     /// Whether `tidy` would find something, as far as a glance tells.
     #[inline]
     pub(crate) fn untidy(&self) -> bool {
-        self.lanes.len() > 1
-            || self
-                .lanes
-                .front()
-                .is_some_and(|lane| lane.object.is_some() || !lane.flights.is_empty())
+        let untidy = |lane: &Lane| lane.object.is_some() || !lane.flights.is_empty();
+        !self.retired.is_empty() || self.current.as_ref().is_some_and(untidy)
     }
 
     /// The receiver is gone: takes back the holds that it never saw.
     pub(crate) fn recall(&mut self) {
-        for mut lane in self.lanes.drain(..) {
+        for mut lane in self.retired.drain(..).chain(self.current.take()) {
             let consumed = lane.producer.consumed();
             for (end, flights) in lane.flights.drain(..) {
                 if end > consumed {
@@ -169,7 +165,7 @@ impl Lanes {
 
     /// Takes back the holds of the message that was just dropped: the oldest one in the lane.
     pub(crate) fn recall_dropped(&mut self, end: u64) {
-        if let Some(lane) = self.lanes.back_mut() {
+        if let Some(lane) = &mut self.current {
             while let Some((at, _)) = lane.flights.front()
                 && *at <= end
             {

@@ -130,7 +130,7 @@ impl Line {
             return AtOnce::Not;
         }
         let (type_id, guess) = match payload.as_bytes_message() {
-            Some(message) if message.size() as u64 > limit => return AtOnce::Not,
+            Some(message) if message.exceeds(limit) => return AtOnce::Not,
             Some(message) => (RAW, message.data.len() + ENVELOPE_LEN),
             None => (payload.uuid(), guess),
         };

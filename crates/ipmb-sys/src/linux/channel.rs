@@ -11,7 +11,7 @@ use rustix::event::PollFlags;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg,
     sendmsg, socketpair, sockopt,
 };
 
@@ -148,13 +148,25 @@ impl Channel {
         objects: &mut Vec<OwnedObject>,
     ) -> Result<(), ChannelRecvError> {
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_OBJECTS))];
+        self.recv_vec(buf, objects, &mut space)
+    }
+
+    /// As [`try_recv`](Self::try_recv), where packets are known to be small: into `buf`, without
+    /// room for the largest packet. Returns the number of its bytes. One that is longer than `buf` is
+    /// [`Malformed`](ChannelRecvError::Malformed).
+    pub fn try_recv_small(
+        &self,
+        buf: &mut [u8],
+        objects: &mut Vec<OwnedObject>,
+    ) -> Result<usize, ChannelRecvError> {
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_OBJECTS))];
         self.recv(buf, objects, &mut space)
     }
 
     /// As [`try_recv`](Self::try_recv), from a peer that has no business to send objects: a packet
     /// with some is [`Malformed`](ChannelRecvError::Malformed), and none enters this process.
     pub fn try_recv_plain(&self, buf: &mut Vec<u8>) -> Result<(), ChannelRecvError> {
-        self.recv(buf, &mut Vec::new(), &mut [])
+        self.recv_vec(buf, &mut Vec::new(), &mut [])
     }
 
     /// The peer's process, as it was when the channel was made: for a pair its creator, for the
@@ -173,16 +185,28 @@ impl Channel {
         .is_ok_and(|found| found.intersects(PollFlags::HUP | PollFlags::ERR))
     }
 
-    /// Looks at the packet and takes copies of its objects, and only when all is there removes it
-    /// from the queue, with the originals. In one step, the kernel would drop what the process has
-    /// no descriptors for.
-    fn recv(
+    fn recv_vec(
         &self,
         buf: &mut Vec<u8>,
         objects: &mut Vec<OwnedObject>,
         space: &mut [MaybeUninit<u8>],
     ) -> Result<(), ChannelRecvError> {
         buf.clear();
+        buf.resize(MAX_PACKET, 0);
+        let result = self.recv(buf, objects, space);
+        buf.truncate(*result.as_ref().unwrap_or(&0));
+        result.map(drop)
+    }
+
+    /// Looks at the packet and takes copies of its objects, and only when all is there removes it
+    /// from the queue, with the originals. In one step, the kernel would drop what the process has
+    /// no descriptors for.
+    fn recv(
+        &self,
+        buf: &mut [u8],
+        objects: &mut Vec<OwnedObject>,
+        space: &mut [MaybeUninit<u8>],
+    ) -> Result<usize, ChannelRecvError> {
         // A lock that waits could be one that a forked child waits for in vain.
         let _receiving = match self.receiving.try_lock() {
             Err(TryLockError::WouldBlock) => return Err(ChannelRecvError::Empty),
@@ -195,14 +219,13 @@ impl Channel {
             .peek(buf, objects, space)
             .and_then(|packet| judge(packet, objects.len() - before, objects_allowed));
         let result = match judged {
-            Ok(()) => self.discard(),
+            Ok(len) => self.discard().map(|()| len),
             Err(ChannelRecvError::Malformed) => {
                 self.discard().and(Err(ChannelRecvError::Malformed))
             }
             Err(e) => Err(e),
         };
         if result.is_err() {
-            buf.clear();
             objects.truncate(before);
         }
         result
@@ -210,12 +233,11 @@ impl Channel {
 
     fn peek(
         &self,
-        buf: &mut Vec<u8>,
+        buf: &mut [u8],
         objects: &mut Vec<OwnedObject>,
         space: &mut [MaybeUninit<u8>],
     ) -> Result<Packet, ChannelRecvError> {
         let mut count = [0; HEADER_LEN];
-        buf.resize(MAX_PACKET, 0);
         let mut control = RecvAncillaryBuffer::new(space);
         let received = retry_recv(|| {
             let mut parts = [IoSliceMut::new(&mut count), IoSliceMut::new(buf)];
@@ -227,7 +249,6 @@ impl Channel {
                 objects.extend(found);
             }
         }
-        buf.truncate(received.bytes.saturating_sub(HEADER_LEN));
         Ok(Packet {
             len: received.bytes,
             too_long: received.flags.contains(ReturnFlags::TRUNC),
@@ -239,8 +260,8 @@ impl Channel {
     /// Removes the packet at the head of the queue. Without room for bytes and objects, the
     /// kernel drops both.
     fn discard(&self) -> Result<(), ChannelRecvError> {
-        let mut control = RecvAncillaryBuffer::default();
-        retry_recv(|| recvmsg(&self.socket, &mut [], &mut control, RecvFlags::DONTWAIT))?;
+        let mut nothing = [0; 0];
+        retry_recv(|| recv(&self.socket, &mut nothing, RecvFlags::DONTWAIT))?;
         Ok(())
     }
 }
@@ -253,7 +274,8 @@ struct Packet {
     objects_missing: bool,
 }
 
-fn judge(packet: Packet, arrived: usize, allowed: bool) -> Result<(), ChannelRecvError> {
+/// How many bytes it has, besides the header.
+fn judge(packet: Packet, arrived: usize, allowed: bool) -> Result<usize, ChannelRecvError> {
     if packet.len == 0 {
         // The end, or a packet of no bytes, which nobody sends who is worth listening to.
         return Err(ChannelRecvError::Disconnected);
@@ -267,7 +289,7 @@ fn judge(packet: Packet, arrived: usize, allowed: bool) -> Result<(), ChannelRec
     if packet.objects_missing || arrived != packet.objects_stated {
         return Err(ChannelRecvError::Malformed);
     }
-    Ok(())
+    Ok(packet.len - HEADER_LEN)
 }
 
 /// A peer that dies before it has read all leaves ECONNRESET behind, once, *before* what it sent:

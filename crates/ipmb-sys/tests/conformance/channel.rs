@@ -29,6 +29,25 @@ fn packets_arrive_whole_and_in_order() {
 }
 
 #[test]
+fn small_packets_arrive_where_there_is_room_for_them() {
+    let (a, b) = Channel::pair().unwrap();
+    let (mut bytes, mut objects) = ([9; 4], Vec::new());
+    a.try_send(&[1, 2, 3], &[b.as_fd()]).unwrap();
+    a.try_send(&[4; 4], &[]).unwrap();
+    assert_eq!(b.try_recv_small(&mut bytes, &mut objects).unwrap(), 3);
+    assert_eq!((bytes, objects.len()), ([1, 2, 3, 9], 1));
+    assert_eq!(b.try_recv_small(&mut bytes, &mut objects).unwrap(), 4);
+    assert_eq!((bytes, objects.len()), ([4; 4], 1));
+    a.try_send(&[5; 5], &[b.as_fd()]).unwrap();
+    a.try_send(&[6], &[]).unwrap();
+    let too_long = b.try_recv_small(&mut bytes, &mut objects);
+    assert!(matches!(too_long, Err(ChannelRecvError::Malformed)));
+    assert_eq!(objects.len(), 1);
+    assert_eq!(b.try_recv_small(&mut bytes, &mut objects).unwrap(), 1);
+    assert_eq!(bytes[0], 6);
+}
+
+#[test]
 fn limits_are_the_callers_mistake() {
     let (a, _b) = Channel::pair().unwrap();
     let object = a.as_fd();

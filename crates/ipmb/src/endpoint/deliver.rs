@@ -36,20 +36,22 @@ impl Endpoint {
     /// The way of nearly all messages: receivers that are known and have room.
     #[inline]
     pub(crate) fn send_at_once<T: MessageBox>(&self, message: &Message<T>) -> AtOnce {
-        if self.is_forked() || !message.objects.is_empty() || !message.memory_regions.is_empty() {
+        if self.is_forked() {
             return AtOnce::Not;
         }
+        let attached = !message.objects.is_empty() || !message.memory_regions.is_empty();
         self.with_routing(|routing| {
             if !routing.is_current() {
                 return AtOnce::Not;
             }
             let peer = match routing.targets(&message.selector) {
                 Some(([peer], _)) => peer,
-                Some((peers, scratch)) => return self.spread(message, peers, scratch),
-                None => return AtOnce::Not,
+                Some((peers, scratch)) if !attached => return self.spread(message, peers, scratch),
+                _ => return AtOnce::Not,
             };
             let (limit, room) = (self.options.message_limit, self.room.doorbell());
             let sent = peer.try_with_contact(|contact| match contact {
+                Contact::Line(line) if attached => line.send_attached(message, limit),
                 Contact::Line(line) => line.send_direct(&message.payload, limit, room),
                 _ => AtOnce::Not,
             });

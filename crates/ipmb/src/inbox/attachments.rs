@@ -3,12 +3,7 @@
 use crate::{MemoryRegion, Object, region::Block};
 use ipmb_core::{FrameError, LaneMessage, MessageHeader, ParkId, RegionId, TypeId};
 use ipmb_sys::{OwnedObject, is_out_of_descriptors};
-use std::{
-    collections::{HashMap, VecDeque},
-    io,
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::HashMap, io, ops::Range, sync::Arc};
 
 /// A message, but for its payload, which lies in a buffer.
 pub(crate) struct Incoming {
@@ -50,15 +45,16 @@ impl Delivery {
             } => (header, payload),
             Frame::Forget(_) | Frame::Declare(_) => return Err(Malformed::Unexpected),
         };
-        let mut objects: VecDeque<_> = self.objects.drain(..).map(Some).collect();
+        let objects = std::mem::take(&mut self.objects);
         if objects.len() as u64 != header.objects_beside() {
             return Err(Malformed::Objects);
         }
+        let mut attached = Attached::new(&header, objects);
         let mut regions = HashMap::new();
-        if let Err(error) = open_regions(&header, &mut objects, &mut regions) {
+        if let Err(error) = attached.open_regions(&header, &mut regions) {
             tracing::warn!(%error, "a memory region of a parked message cannot be mapped");
         }
-        Ok(assemble(header, payload, objects, &regions))
+        Ok(attached.assemble(header, payload, &regions))
     }
 }
 
@@ -119,62 +115,77 @@ pub(crate) enum Malformed {
     BadLane(String),
 }
 
-/// Makes the regions that are new known. The objects are the user's, then those of the regions;
-/// what is opened is taken out.
-///
-/// # Errors
-///
-/// Without free descriptors. It can be tried again with what is left.
-pub(super) fn open_regions(
-    header: &MessageHeader,
-    objects: &mut VecDeque<Option<OwnedObject>>,
-    known: &mut HashMap<RegionId, Arc<Block>>,
-) -> io::Result<()> {
-    let shown = header.regions.iter().filter(|region| region.with_object);
-    for (index, reference) in shown.enumerate() {
-        // A sender may have to show a region again that we know.
-        if known.contains_key(&reference.id) {
-            continue;
-        }
-        let Some(slot) = objects.get_mut(header.objects as usize + index) else {
-            continue;
-        };
-        let Some(object) = slot.take() else { continue };
-        match Block::open(object.into(), Some((reference.id, reference.size))) {
-            Ok(block) => drop(known.insert(reference.id, block)),
-            Err((error, object)) if is_out_of_descriptors(&error) => {
-                *slot = Some(object.into());
-                return Err(error);
-            }
-            Err((error, _)) => tracing::warn!(%error, "a memory region cannot be mapped"),
-        }
-    }
-    Ok(())
+/// The objects that came with a message.
+#[derive(Default)]
+pub(super) struct Attached {
+    users: Vec<Object>,
+    /// Those of regions that were not open yet; gone when they are.
+    regions: Vec<Option<OwnedObject>>,
 }
 
-/// Puts a message together whose regions are known as far as they can be.
-pub(super) fn assemble(
-    header: MessageHeader,
-    payload: Range<usize>,
-    objects: VecDeque<Option<OwnedObject>>,
-    known: &HashMap<RegionId, Arc<Block>>,
-) -> Incoming {
-    let regions = header.regions.iter();
-    let regions = regions.map(|reference| match known.get(&reference.id) {
-        Some(block) => MemoryRegion::adopt(block, reference),
-        None => MemoryRegion::missing(io::ErrorKind::NotFound.into()),
-    });
-    let users = usize::try_from(header.objects).unwrap_or(usize::MAX);
-    Incoming {
-        type_id: header.type_id,
-        payload,
-        objects: objects
-            .into_iter()
-            .take(users)
-            .flatten()
-            .map(Object::from)
-            .collect(),
-        regions: regions.collect(),
-        parked: header.parked,
+impl Attached {
+    /// The objects are the user's, then those of the regions.
+    pub(super) fn new(header: &MessageHeader, mut objects: Vec<OwnedObject>) -> Self {
+        let users = usize::try_from(header.objects).unwrap_or(usize::MAX);
+        let regions = if users < objects.len() {
+            objects.split_off(users)
+        } else {
+            Vec::new()
+        };
+        // Both stay where they are.
+        Self {
+            users: objects.into_iter().map(Object::from).collect(),
+            regions: regions.into_iter().map(Some).collect(),
+        }
+    }
+
+    /// Makes the regions that are new known.
+    ///
+    /// # Errors
+    ///
+    /// Without free descriptors. It can be tried again with what is left.
+    pub(super) fn open_regions(
+        &mut self,
+        header: &MessageHeader,
+        known: &mut HashMap<RegionId, Arc<Block>>,
+    ) -> io::Result<()> {
+        let shown = header.regions.iter().filter(|region| region.with_object);
+        for (reference, slot) in shown.zip(&mut self.regions) {
+            // A sender may have to show a region again that we know.
+            if known.contains_key(&reference.id) {
+                continue;
+            }
+            let Some(object) = slot.take() else { continue };
+            match Block::open(object.into(), Some((reference.id, reference.size))) {
+                Ok(block) => drop(known.insert(reference.id, block)),
+                Err((error, object)) if is_out_of_descriptors(&error) => {
+                    *slot = Some(object.into());
+                    return Err(error);
+                }
+                Err((error, _)) => tracing::warn!(%error, "a memory region cannot be mapped"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a message together whose regions are known as far as they can be.
+    pub(super) fn assemble(
+        self,
+        header: MessageHeader,
+        payload: Range<usize>,
+        known: &HashMap<RegionId, Arc<Block>>,
+    ) -> Incoming {
+        let regions = header.regions.iter();
+        let regions = regions.map(|reference| match known.get(&reference.id) {
+            Some(block) => MemoryRegion::adopt(block, reference),
+            None => MemoryRegion::missing(io::ErrorKind::NotFound.into()),
+        });
+        Incoming {
+            type_id: header.type_id,
+            payload,
+            objects: self.users,
+            regions: regions.collect(),
+            parked: header.parked,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! One sender, as its receiver sees it: the lanes, what waits on the channel, the regions it has
 //! shown us.
 
-use super::attachments::{Frame, Incoming, Malformed, assemble, open_regions};
+use super::attachments::{Attached, Frame, Incoming, Malformed};
 use crate::{
     memory::Shared,
     peer::{PairPacket, largest_lane},
@@ -33,8 +33,9 @@ pub(super) struct Source {
     lanes: VecDeque<Consumer<Shared>>,
     /// Lanes that the sender has offered so far.
     offered: u32,
-    /// Objects that were read from the channel before their message.
-    objects: VecDeque<(u64, OwnedObject)>,
+    /// Packets of objects that were read from the channel before their message: its number, and the
+    /// objects, at least one.
+    objects: VecDeque<(u64, Vec<OwnedObject>)>,
     /// What the sender has declared, whichever lane it stood in.
     types: DeclaredTypes,
     regions: HashMap<RegionId, Arc<Block>>,
@@ -51,8 +52,8 @@ struct Pending {
     header: MessageHeader,
     sequence: u64,
     payload: Range<usize>,
-    /// Once they are taken over; those of regions that are open are gone from it.
-    objects: Option<VecDeque<Option<OwnedObject>>>,
+    /// Once they are taken over.
+    attached: Option<Attached>,
 }
 
 /// What one look at a source brought.
@@ -181,7 +182,7 @@ impl Source {
                     header,
                     sequence,
                     payload,
-                    objects: None,
+                    attached: None,
                 };
                 self.complete(pending, buffer)
             }
@@ -232,12 +233,11 @@ impl Source {
 
     fn complete(&mut self, mut pending: Pending, buffer: &mut Vec<u8>) -> Result<Pull, PullError> {
         match self.attach_objects(&mut pending) {
-            Ok(()) => Ok(Pull::Message(assemble(
-                pending.header,
-                pending.payload,
-                pending.objects.unwrap_or_default(),
-                &self.regions,
-            ))),
+            Ok(()) => {
+                let attached = pending.attached.unwrap_or_default();
+                let message = attached.assemble(pending.header, pending.payload, &self.regions);
+                Ok(Pull::Message(message))
+            }
             Err(PullError::Resources(error)) => {
                 self.stalled = Some((pending, std::mem::take(buffer)));
                 Err(PullError::Resources(error))
@@ -256,44 +256,50 @@ impl Source {
         if self.regions.len() >= self.tidy_at {
             self.tidy_regions();
         }
-        if pending.objects.is_none() {
-            pending.objects = Some(self.collect(pending.sequence, beside)?);
+        if pending.attached.is_none() {
+            let objects = self.collect(pending.sequence, beside)?;
+            pending.attached = Some(Attached::new(&pending.header, objects));
         }
-        if let Some(objects) = &mut pending.objects {
-            open_regions(&pending.header, objects, &mut self.regions)
+        if let Some(attached) = &mut pending.attached {
+            attached
+                .open_regions(&pending.header, &mut self.regions)
                 .map_err(PullError::Resources)?;
         }
         Ok(())
     }
 
     /// Reads the channel until the objects of a message are all there.
-    fn collect(
-        &mut self,
-        sequence: u64,
-        count: u64,
-    ) -> Result<VecDeque<Option<OwnedObject>>, PullError> {
+    fn collect(&mut self, sequence: u64, count: u64) -> Result<Vec<OwnedObject>, PullError> {
         loop {
             // What belongs to earlier messages belongs to messages that were given up.
             while self.objects.front().is_some_and(|(of, _)| *of < sequence) {
                 self.objects.pop_front();
             }
-            let there = self
-                .objects
-                .iter()
-                .take_while(|(of, _)| *of == sequence)
-                .count();
-            if there as u64 >= count {
-                return Ok(self
-                    .objects
-                    .drain(..count as usize)
-                    .map(|(_, object)| Some(object))
-                    .collect());
+            let packets = self.objects.iter().take_while(|(of, _)| *of == sequence);
+            if packets
+                .map(|(_, objects)| objects.len() as u64)
+                .sum::<u64>()
+                >= count
+            {
+                break;
             }
             // A sender hands the objects over before it publishes the message.
-            if there < self.objects.len() || !self.read_channel()? {
+            let later = self.objects.back().is_some_and(|(of, _)| *of != sequence);
+            if later || !self.read_channel()? {
                 return Err(Malformed::Objects.into());
             }
         }
+        let mut all = Vec::new();
+        while (all.len() as u64) < count
+            && let Some((_, objects)) = self.objects.pop_front()
+        {
+            match all.is_empty() {
+                true => all = objects,
+                false => all.extend(objects),
+            }
+        }
+        all.truncate(count as usize);
+        Ok(all)
     }
 
     fn next_lane(&mut self) -> Result<Pull, PullError> {
@@ -311,28 +317,29 @@ impl Source {
 
     /// Reads one packet; `false` if there is none.
     fn read_channel(&mut self) -> Result<bool, PullError> {
-        let (mut bytes, mut objects) = (Vec::new(), Vec::new());
-        match self.channel.try_recv(&mut bytes, &mut objects) {
-            Ok(()) => {}
+        let (mut bytes, mut objects) = ([0; PairPacket::LEN], Vec::new());
+        let len = match self.channel.try_recv_small(&mut bytes, &mut objects) {
+            Ok(len) => len,
             Err(ChannelRecvError::Empty | ChannelRecvError::Disconnected) => return Ok(false),
             Err(ChannelRecvError::NoDescriptors) => {
                 return Err(PullError::Resources(ipmb_sys::out_of_descriptors()));
             }
             Err(ChannelRecvError::Io(error)) => return Err(PullError::Resources(error)),
             Err(_) => return Err(Malformed::Packet.into()),
-        }
+        };
         if let Some(lane) = self.lanes.front_mut()
             && lane.wants_room()
             && let Some(room) = &self.room
         {
             room.ring();
         }
-        match PairPacket::parse(&bytes).ok_or(Malformed::Packet)? {
+        let packet = bytes.get(..len).and_then(PairPacket::parse);
+        match packet.ok_or(Malformed::Packet)? {
             PairPacket::Hello => {}
-            PairPacket::Objects { sequence } => {
-                self.objects
-                    .extend(objects.into_iter().map(|object| (sequence, object)));
+            PairPacket::Objects { .. } if objects.is_empty() => {
+                return Err(Malformed::Packet.into());
             }
+            PairPacket::Objects { sequence } => self.objects.push_back((sequence, objects)),
             PairPacket::Lane { number } if number < self.offered => {} // offered again
             PairPacket::Lane { number } if number == self.offered => self.attach_lane(objects)?,
             PairPacket::Lane { .. } => return Err(Malformed::Packet.into()),

@@ -266,7 +266,10 @@ impl Line {
 
 /// Encodes a payload into a lane, if there is room for it and it can be encoded.
 #[inline]
-fn encode<'a, T: MessageBox>(payload: &T, grant: Grant<'a, Shared>) -> Option<Grant<'a, Shared>> {
+pub(super) fn encode<'a, T: MessageBox>(
+    payload: &T,
+    grant: Grant<'a, Shared>,
+) -> Option<Grant<'a, Shared>> {
     let mut sink = Sink::lane(grant);
     payload.encode_into(&mut sink).ok()?;
     sink.into_lane()

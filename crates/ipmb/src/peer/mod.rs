@@ -1,5 +1,6 @@
 //! The sending side: what an endpoint knows of the others, and how a message gets to one of them.
 
+mod attached;
 mod lanes;
 mod line;
 mod outbound;

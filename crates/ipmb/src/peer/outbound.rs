@@ -3,10 +3,11 @@
 use crate::{
     BytesMessage, Error, Message, MessageBox, Object, SendError, Sink,
     bytes::{RAW, Tail},
-    region::Flight,
+    region::{Block, Flight},
 };
 use ipmb_core::{LaneMessage, MessageHeader, PLAIN_HEADER_LEN, ParkId};
-use std::{borrow::Cow, io, sync::Arc};
+use ipmb_sys::BorrowedObject;
+use std::{borrow::Cow, io, os::fd::AsFd, sync::Arc};
 
 /// Most bytes that a message has in its lane beside its payload. Receivers allow for so many, so
 /// that their limit is one of payloads.
@@ -54,6 +55,16 @@ impl<'a> Outbound<'a> {
             parked: None,
             numbered: !message.objects.is_empty() || !message.memory_regions.is_empty(),
         })
+    }
+
+    /// What is attached to a message whose payload goes another way.
+    pub(crate) fn of_attachments<T: MessageBox>(message: &'a Message<T>) -> Self {
+        let bytes = message.payload.as_bytes_message();
+        Self {
+            type_id: bytes.map_or_else(|| message.payload.uuid(), |_| RAW),
+            regions: &message.memory_regions,
+            ..Self::of_parked(&message.objects, true)
+        }
     }
 
     /// A message whose body was made when it was parked. Its objects include those of its regions.
@@ -156,12 +167,30 @@ impl Progress {
         Body([before, payload, tail])
     }
 
+    /// The objects that travel beside the lane: the user's, and those of regions that are new to the
+    /// receiver.
+    pub(crate) fn beside<'b>(
+        &'b self,
+        outbound: &'b Outbound<'_>,
+    ) -> impl Iterator<Item = BorrowedObject<'b>> {
+        let regions = self.shown().map(|block| block.object());
+        outbound.objects.iter().chain(regions).map(Object::as_fd)
+    }
+
+    /// The regions whose objects have to travel.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &Arc<Block>> {
+        let flights = self.region_objects.iter();
+        flights
+            .filter_map(|&index| self.flights.get(index))
+            .map(Flight::block)
+    }
+
     /// Takes holds for this receiver and writes down what stands before the payload.
     pub(crate) fn prepare(
         &mut self,
         outbound: &Outbound<'_>,
         sequence: u64,
-        mut knows: impl FnMut(&Arc<crate::region::Block>) -> bool,
+        mut knows: impl FnMut(&Arc<Block>) -> bool,
     ) -> io::Result<()> {
         if outbound.is_plain() {
             return Ok(());

@@ -20,13 +20,16 @@ pub(crate) enum PairPacket {
 }
 
 impl PairPacket {
-    pub(crate) fn encode(self) -> [u8; 9] {
+    /// The length of any of them, in bytes.
+    pub(crate) const LEN: usize = 9;
+
+    pub(crate) fn encode(self) -> [u8; Self::LEN] {
         let (kind, value) = match self {
             Self::Hello => (0, 0),
             Self::Lane { number } => (1, u64::from(number)),
             Self::Objects { sequence } => (2, sequence),
         };
-        let mut bytes = [kind; 9];
+        let mut bytes = [kind; Self::LEN];
         bytes[1..].copy_from_slice(&value.to_le_bytes());
         bytes
     }

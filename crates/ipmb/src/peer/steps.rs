@@ -10,7 +10,7 @@ use crate::{SendError, memory::Shared};
 use ipmb_core::Overflow;
 use ipmb_lane::Producer;
 use ipmb_sys::{BorrowedObject, ChannelSendError, Doorbell, MAX_OBJECTS};
-use std::{io, os::fd::AsFd, sync::Arc};
+use std::{io, sync::Arc};
 
 /// How many regions a receiver is expected to remember.
 const KNOWN_REGIONS: usize = 256;
@@ -62,10 +62,8 @@ impl Line {
             lane.cancel_want_room();
         }
         // What still has its flights was not sent: the receiver will not see its regions.
-        for &region in &progress.region_objects {
-            if let Some(flight) = progress.flights.get(region) {
-                self.known.remove(&flight.block().id());
-            }
+        for block in progress.shown() {
+            self.known.remove(&block.id());
         }
         if !std::mem::take(&mut progress.owns_line) {
             return false;
@@ -128,12 +126,11 @@ impl Line {
         outbound: &Outbound<'_>,
         progress: &mut Progress,
     ) -> Result<(), SendError> {
-        let sequence = self.attachments;
-        if outbound.has_attachments() {
-            self.attachments += 1;
-        }
         progress.numbered = true;
-        if progress.renumber(sequence) {
+        if progress.renumber(self.attachments) {
+            if outbound.has_attachments() {
+                self.attachments += 1;
+            }
             // A larger one would get us cut off.
             let (size, limit) = (progress.body(outbound).len() as u64, self.limits.message);
             return match size > limit.saturating_add(ENVELOPE as u64) {
@@ -141,14 +138,11 @@ impl Line {
                 false => Ok(()),
             };
         }
-        let known = &self.known;
-        progress
-            .prepare(outbound, sequence, |block| {
-                known
-                    .get(&block.id())
-                    .is_some_and(|weak| std::ptr::eq(weak.as_ptr(), Arc::as_ptr(block)))
-            })
+        self.number(outbound, progress)
             .map_err(SendError::Attachment)?;
+        if outbound.has_attachments() {
+            self.attachments += 1;
+        }
         if outbound.is_plain() {
             progress.tag = self.tag(outbound.type_id);
         }
@@ -170,14 +164,10 @@ impl Line {
         .encode();
         while progress.objects_sent < total {
             let end = total.min(progress.objects_sent + MAX_OBJECTS);
-            let batch: Vec<BorrowedObject<'_>> = (progress.objects_sent..end)
-                .map(|index| match outbound.objects.get(index) {
-                    Some(object) => object.as_fd(),
-                    None => {
-                        let region = progress.region_objects[index - outbound.objects.len()];
-                        progress.flights[region].block().object().as_fd()
-                    }
-                })
+            let batch: Vec<BorrowedObject<'_>> = progress
+                .beside(outbound)
+                .skip(progress.objects_sent)
+                .take(MAX_OBJECTS)
                 .collect();
             match self.reach.channel.try_send(&packet, &batch) {
                 Ok(()) => progress.objects_sent = end,
@@ -193,17 +183,21 @@ impl Line {
                 }
             }
         }
+        self.note_shown(progress);
+        Attempt::Sent
+    }
+
+    /// The receiver knows the regions whose objects are on their way to it.
+    pub(super) fn note_shown(&mut self, progress: &Progress) {
         // The first message with a region may yet be dropped: see `tidy`.
         if !self.drops_oldest() {
-            for &region in &progress.region_objects {
-                let block = progress.flights[region].block();
+            for block in progress.shown() {
                 self.known.insert(block.id(), Arc::downgrade(block));
             }
         }
         if self.known.len() > KNOWN_REGIONS {
             self.known.retain(|_, block| block.strong_count() > 0);
         }
-        Attempt::Sent
     }
 
     fn send_bytes(

@@ -10,6 +10,12 @@ const TYPE: TypeId = *b"sixteen bytes id";
 
 /// A sender's lane, and the source that reads it.
 fn lane() -> (Producer<Shared>, Source) {
+    let (_, producer, source) = line();
+    (producer, source)
+}
+
+/// The same, and the sender's end of the channel.
+fn line() -> (Channel, Producer<Shared>, Source) {
     let (ours, theirs) = Channel::pair().unwrap();
     let (object, mapping) =
         create_memory(Purpose::Shared, memory_len(FIRST_CAPACITY), false).unwrap();
@@ -20,7 +26,7 @@ fn lane() -> (Producer<Shared>, Source) {
         .unwrap();
     let mut source = Source::new(0, Arc::new(theirs), 0, 1 << 20);
     assert!(source.channel_news().is_ok());
-    (producer, source)
+    (ours, producer, source)
 }
 
 fn send(producer: &mut Producer<Shared>, tag: u16, bytes: &[u8]) {
@@ -47,6 +53,52 @@ fn pull_all(source: &mut Source) -> (Vec<(TypeId, Vec<u8>)>, Option<FrameError>)
             Err(PullError::Malformed(Malformed::Frame(error))) => return (messages, Some(error)),
             Err(_) => panic!("another error was expected"),
         }
+    }
+}
+
+/// A message that says that it has so many objects, and what its number is.
+fn send_with_objects(producer: &mut Producer<Shared>, objects: u32, sequence: u64) {
+    let mut frame = Vec::new();
+    let mut header = MessageHeader::new(TYPE);
+    header.objects = objects;
+    header.encode(&mut frame);
+    frame.extend(sequence.to_le_bytes());
+    send(producer, LaneMessage::TAG, &frame);
+}
+
+#[test]
+fn objects_of_a_message_may_come_in_several_packets_and_behind_those_of_one_given_up() {
+    let (channel, mut producer, mut source) = line();
+    let bell = Doorbell::create().unwrap();
+    for (sequence, count) in [(0, 2), (1, 2), (1, 1), (2, 1)] {
+        let packet = PairPacket::Objects { sequence }.encode();
+        channel
+            .try_send(&packet, &vec![bell.as_fd(); count])
+            .unwrap();
+    }
+    send_with_objects(&mut producer, 3, 1);
+    send_with_objects(&mut producer, 1, 2);
+    for count in [3, 1] {
+        match source.pull(&mut Vec::new(), 1 << 20) {
+            Ok(Pull::Message(incoming)) => assert_eq!(incoming.objects.len(), count),
+            _ => panic!("a message was expected"),
+        }
+    }
+    assert!(source.objects.is_empty());
+}
+
+#[test]
+fn objects_that_are_missing_are_malformed() {
+    for (sequence, count) in [(1, 0), (1, 1), (0, 2), (2, 2)] {
+        let (channel, mut producer, mut source) = line();
+        let bell = Doorbell::create().unwrap();
+        let packet = PairPacket::Objects { sequence }.encode();
+        channel
+            .try_send(&packet, &vec![bell.as_fd(); count])
+            .unwrap();
+        send_with_objects(&mut producer, 2, 1);
+        let pulled = source.pull(&mut Vec::new(), 1 << 20);
+        assert!(matches!(pulled, Err(PullError::Malformed(_))));
     }
 }
 

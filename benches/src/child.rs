@@ -114,6 +114,7 @@ fn play(arguments: &[String]) -> Result<Figures> {
         index: part.index,
         receivers: part.task.receivers,
         senders: part.task.senders,
+        size: part.task.size,
         directory: part.directory.into(),
         core: part.core,
         work: part.task.work,

@@ -24,8 +24,18 @@ const GRACE: Duration = Duration::from_secs(10);
 /// makes one of them.
 pub(crate) fn measure(peer: &Entry, task: Task, cores: &Cores) -> Result<Vec<(String, f64)>> {
     let directory = tempfile::Builder::new().prefix("ipmb-bench-").tempdir()?;
+    let figures = measure_in(directory.path(), peer, task, cores);
+    (peer.clean_up)(directory.path());
+    figures
+}
+
+fn measure_in(
+    directory: &Path,
+    peer: &Entry,
+    task: Task,
+    cores: &Cores,
+) -> Result<Vec<(String, f64)>> {
     let directory = directory
-        .path()
         .to_str()
         .ok_or("the temporary directory is not UTF-8")?;
     let part = |role, index| Part {

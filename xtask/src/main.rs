@@ -63,6 +63,12 @@ fn bench(arguments: &[&str]) -> ExitCode {
         arguments.iter().partition(|it| **it == "--light");
     let mut command = cargo(&["run", "--release", "--locked", "-p", "ipmb-bench"]);
     if light.is_empty() {
+        if !steps::NATIVE_BUILD.is_there() {
+            let name = steps::NATIVE_BUILD.name;
+            return refuse(&format!(
+                "the benchmark needs {name}: apt-get install cmake g++; --light does without"
+            ));
+        }
         command.args(["--features", "peers"]);
     }
     match command.arg("--").args(arguments).status() {

@@ -37,6 +37,23 @@ const SHELLCHECK: Tool = Tool {
     ]),
 };
 
+/// For what is not Rust among the systems that the benchmark compares with.
+pub(crate) const NATIVE_BUILD: Tool = Tool {
+    name: "CMake and a C++ compiler",
+    check: &["sh", "-c", "cmake --version && c++ --version"],
+    source: Source::Install(&[
+        &["apt-get", "update", "-qq"],
+        &[
+            "apt-get",
+            "install",
+            "-qq",
+            "--no-install-recommends",
+            "cmake",
+            "g++",
+        ],
+    ]),
+};
+
 /// All steps. The quick ones that fail most often come first.
 pub(crate) fn all() -> Vec<Step> {
     vec![
@@ -90,6 +107,23 @@ pub(crate) fn all() -> Vec<Step> {
                 "ipmb-tests",
                 "--",
                 "--test-threads=1",
+            ]),
+        },
+        Step {
+            name: "peers",
+            about: "the benchmark with all systems that it compares with",
+            needs: &[NATIVE_BUILD],
+            command: cargo(&[
+                "clippy",
+                "--locked",
+                "-p",
+                "ipmb-bench",
+                "--features",
+                "peers",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
             ]),
         },
         Step {

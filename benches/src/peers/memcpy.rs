@@ -17,6 +17,7 @@ pub(super) const ENTRY: Entry = Entry {
     takes_part: |task| task.work == Work::OneWay,
     refuses: |_| None,
     play,
+    clean_up: |_| (),
 };
 
 fn play(seat: &Seat, task: &Task) -> Result<Figures> {

@@ -9,6 +9,15 @@ mod pipe;
 mod ring;
 mod seqpacket;
 
+#[cfg(feature = "peers")]
+mod others;
+#[cfg(not(feature = "peers"))]
+mod others {
+    pub(super) fn all() -> Vec<super::Entry> {
+        Vec::new()
+    }
+}
+
 use crate::{
     Result,
     message::{Checker, Phase},
@@ -18,7 +27,7 @@ use std::{
     fmt::Write as _,
     io::{self, BufRead, Write as _},
     os::fd::{BorrowedFd, OwnedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// The name of the one that the others are compared with.
@@ -101,6 +110,9 @@ pub(crate) trait Peer: Sized + 'static {
     fn reply(&mut self, _checker: &mut Checker) -> Result<Phase> {
         lacks("requests")
     }
+
+    /// Removes what a process that was killed left outside of the measurement's directory.
+    fn clean_up(_directory: &Path) {}
 }
 
 /// Writes the first word and the last byte.
@@ -139,6 +151,9 @@ pub(crate) struct Seat {
     /// How many there are.
     pub receivers: usize,
     pub senders: usize,
+    /// Bytes of a message.
+    #[allow(dead_code, reason = "for systems that want room made in advance")]
+    pub size: usize,
     /// Of this measurement alone. Empty at first.
     pub directory: PathBuf,
     /// The core that this process stays on.
@@ -197,6 +212,7 @@ pub(crate) struct Entry {
     /// Why it cannot do something that it should be able to do.
     pub refuses: fn(&Task) -> Option<&'static str>,
     pub play: fn(&Seat, &Task) -> Result<Figures>,
+    pub clean_up: fn(&Path),
 }
 
 impl Entry {
@@ -210,15 +226,15 @@ impl Entry {
             },
             refuses: P::refuses,
             play: work::play::<P>,
+            clean_up: P::clean_up,
         }
     }
 }
 
 /// All of them, ours first.
 pub(crate) fn all() -> Vec<Entry> {
-    vec![
-        Entry::of::<ipmb::Ipmb>(),
-        Entry::of::<ipmb08::Ipmb08>(),
+    let ours = vec![Entry::of::<ipmb::Ipmb>(), Entry::of::<ipmb08::Ipmb08>()];
+    let floors = vec![
         Entry::of::<ring::Ring>(),
         Entry::of::<ring::RingVec>(),
         Entry::of::<ring::RingVecs>(),
@@ -227,7 +243,8 @@ pub(crate) fn all() -> Vec<Entry> {
         Entry::of::<seqpacket::Seqpacket>(),
         Entry::of::<pipe::Pipe>(),
         memcpy::ENTRY,
-    ]
+    ];
+    [ours, others::all(), floors].concat()
 }
 
 /// The one of this name.

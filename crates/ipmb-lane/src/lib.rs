@@ -28,8 +28,8 @@
 //!
 //! Whoever holds a mapping may write any byte of it at any time. So every index and header is read once, copied,
 //! and then checked; payloads are copied out before anyone looks at them; there is no slice over shared memory;
-//! nothing is allocated because a peer says so, only as bytes arrive; and every loop has a bound. A lie is
-//! answered with [`Corrupt`], or hurts only the liar.
+//! what a peer says about lengths reserves addresses, up to a multiple of the ring it made us map, and memory is
+//! taken only as bytes arrive; and every loop has a bound. A lie is answered with [`Corrupt`], or hurts only the liar.
 //!
 //! # Loom
 //!

@@ -318,3 +318,25 @@ fn fragments_of_different_tags_are_no_message() {
     assert_eq!(consumer.pop(&mut out, 100), Ok(Popped::Partial));
     assert_eq!(consumer.pop(&mut out, 100), Err(Corrupt));
 }
+
+#[test]
+fn a_message_in_fragments_gets_its_memory_at_once_unless_it_is_too_much() {
+    let (mut producer, mut consumer) = lane();
+    let mut out = Vec::new();
+    // As long as sixteen rings.
+    let message = vec![7; 16 * 4096];
+    let mut sent = 0;
+    while sent < message.len() {
+        let len = message.len() as u64;
+        sent += producer
+            .push_fragment(0, len, sent as u64, &[&message[sent..]])
+            .unwrap();
+        let last = sent == message.len();
+        let popped = consumer.pop(&mut out, len);
+        assert_eq!(popped == Ok(Popped::Message { tag: 0 }), last);
+    }
+    assert_eq!((out.len(), out.capacity()), (message.len(), message.len()));
+    // More than there is anywhere: it costs nothing to say so.
+    producer.push_fragment(0, u64::MAX, 0, &[b"long"]).unwrap();
+    assert_eq!(consumer.pop(&mut out, u64::MAX), Ok(Popped::Partial));
+}

@@ -21,6 +21,11 @@ pub enum Popped {
     Partial,
 }
 
+/// For a message in fragments memory is reserved, when it begins, for as many bytes as so many rings have, at most.
+const RESERVED_RINGS: u64 = 16;
+/// And for no more than this.
+const MOST_RESERVED: u64 = 64 << 20;
+
 /// How often a copy is begun anew because the producer dropped its original, before others get their turn.
 const ATTEMPTS: usize = 64;
 
@@ -217,6 +222,18 @@ impl<M: Memory> Consumer<M> {
         Ok(Popped::Partial)
     }
 
+    /// Gets memory for a message that has begun, all at once: it is not moved while it grows. No more than the sender
+    /// has us map anyway, many times over; what is longer gets more as it arrives.
+    fn expect(&mut self, len: u64) {
+        let most = self
+            .ring
+            .capacity
+            .saturating_mul(RESERVED_RINGS)
+            .min(MOST_RESERVED);
+        // If there is not so much memory, what arrives may yet find some.
+        let _ = self.partial.try_reserve_exact(len.min(most) as usize);
+    }
+
     /// Copies the bytes of a frame to where they belong.
     #[inline]
     fn take(&mut self, frame: &Frame, out: &mut Vec<u8>, limit: u64) -> Result<Popped, Corrupt> {
@@ -228,6 +245,9 @@ impl<M: Memory> Consumer<M> {
             self.partial.clear();
             self.partial_len = frame.message_len;
             self.partial_tag = frame.tag;
+            if !frame.is_last() {
+                self.expect(frame.message_len);
+            }
             if frame.is_last() {
                 self.ring.region.copy_out(frame.bytes, frame.len, out);
                 return Ok(Popped::Message { tag: frame.tag });

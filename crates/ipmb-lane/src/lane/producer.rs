@@ -20,6 +20,9 @@ pub struct Full;
 #[error("the grant is used up: reserve as many bytes as are written")]
 pub struct Overrun;
 
+/// Messages longer than some 64 KiB stream, so that the consumer copies what is still in a cache while the producer goes on.
+const LARGEST_FRAME: usize = 65 << 10;
+
 /// How often a producer tries to move HEAD against its consumer. An honest one moves it a few times meanwhile.
 const ATTEMPTS: usize = 64;
 
@@ -74,10 +77,10 @@ impl<M: Memory> Producer<M> {
     }
 
     /// The longest message, in bytes, that [`reserve`](Self::reserve) takes; longer ones go by
-    /// [`push_fragment`](Self::push_fragment). A quarter of the ring, with its prefix: when half of the ring is free
-    /// there is room for it, wherever the end of the ring is.
+    /// [`push_fragment`](Self::push_fragment). A quarter of the ring at most, with its prefix: when half of the ring is
+    /// free there is room for it, wherever the end of the ring is.
     pub fn max_frame(&self) -> usize {
-        self.capacity() / 4 - FRAGMENT_PREFIX
+        (self.capacity() / 4).min(LARGEST_FRAME) - FRAGMENT_PREFIX
     }
 
     /// Room for one whole message of at most `len` bytes. It is sent by [`Grant::commit`].
@@ -250,10 +253,11 @@ impl<M: Memory> Producer<M> {
 
     /// Says that the sender is going to wait for room for `bytes` bytes. It must then look at
     /// [`room_for`](Self::room_for) once more, and only then sleep; and say so again each time it has been woken
-    /// and still has no room.
+    /// and still has no room. What streams is not woken for each fragment, but for as much as half of the ring.
     pub fn want_room(&self, bytes: usize) {
-        let wanted = self.ring.word(WANT);
-        wanted.store(self.needed(bytes), Ordering::Relaxed);
+        let much = (bytes as u64).min(self.ring.capacity / 2);
+        let wanted = self.needed(bytes).max(much);
+        self.ring.word(WANT).store(wanted, Ordering::Relaxed);
         // Against the fence in `Consumer::wants_room`: the consumer sees the wish, or we see the room it made.
         fence::heavy();
     }

@@ -17,7 +17,7 @@ impl Line {
 
     /// Whether there is room for many messages, or none to wait for.
     pub(crate) fn is_roomy(&self) -> bool {
-        let roomy = |lane: &ipmb_lane::Producer<_>| lane.room_for(lane.max_frame());
+        let roomy = |lane: &ipmb_lane::Producer<_>| lane.room_for_all(lane.capacity() / 4);
         self.lanes.last().is_none_or(roomy) || !self.is_worth_waiting()
     }
 

@@ -37,10 +37,7 @@ impl Line {
         match result {
             Attempt::Full => {
                 if let Some(lane) = self.lanes.last() {
-                    lane.want_room(
-                        (progress.body(outbound).len() - progress.bytes_sent as usize)
-                            .min(lane.max_frame()),
-                    );
+                    lane.want_room(progress.body(outbound).len() - progress.bytes_sent as usize);
                 }
                 // Room that was made before we said that we want it rang no bell.
                 let again = self.advance(outbound, progress, room);

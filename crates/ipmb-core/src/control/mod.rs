@@ -72,8 +72,12 @@ pub enum ToController {
         /// Which.
         ids: Vec<ParkId>,
     },
-    /// "I receive no longer, but still send." No answer. Objects: none.
-    StopReceiving,
+    /// "I receive no longer, but still send." No answer to it, but whoever has asked it something is
+    /// told, once for each connection, by a [`ToMember::NoSuchPeer`]. Objects: none.
+    StopReceiving {
+        /// Who may be waiting for a reply.
+        askers: Vec<EndpointId>,
+    },
 }
 
 /// What a member brings to a new controller.
@@ -151,9 +155,10 @@ pub enum ToMember {
         /// Whether you asked for it; otherwise the peer did.
         introduced_by_you: bool,
     },
-    /// The peer of an [`ToController::Introduce`] is not, or no longer, on the bus. Objects: none.
+    /// The peer of an [`ToController::Introduce`] is not, or no longer, on the bus; or it was asked
+    /// something and receives no longer. Objects: none.
     NoSuchPeer {
-        /// Whom you asked for.
+        /// Whom you asked for, or asked.
         peer: EndpointId,
     },
     /// "I keep it." Objects: none.
@@ -179,6 +184,8 @@ pub enum ToMember {
     Delivered {
         /// Which of your messages.
         sequence: u64,
+        /// Where, if that is known. It may have left since.
+        to: Option<EndpointId>,
     },
     /// A parked message has found nobody within its ttl. Objects: none.
     Expired {
@@ -265,7 +272,7 @@ impl ToController {
         match self {
             Self::Register { survivor, .. } => 3 + 2 * usize::from(survivor.is_some()),
             Self::Park { body, objects, .. } => body.objects().saturating_add(*objects as usize),
-            Self::Introduce { .. } | Self::Took { .. } | Self::StopReceiving => 0,
+            Self::Introduce { .. } | Self::Took { .. } | Self::StopReceiving { .. } => 0,
         }
     }
 
@@ -276,7 +283,7 @@ impl ToController {
             Self::Introduce { .. } => "Introduce",
             Self::Park { .. } => "Park",
             Self::Took { .. } => "Took",
-            Self::StopReceiving => "StopReceiving",
+            Self::StopReceiving { .. } => "StopReceiving",
         }
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Connection {
     pub(super) pid: u32,
     pub(super) uid: u32,
     pub(super) state: State,
+    /// It has said that it receives no longer.
+    pub(super) deaf: bool,
     deadline: Option<u64>,
 }
 
@@ -45,11 +47,20 @@ impl Connections {
             pid,
             uid,
             state,
+            deaf: false,
             deadline,
         };
         self.table.insert(conn, connection);
         self.pending
             .extend(deadline.map(|deadline| (deadline, conn)));
+    }
+
+    /// Who is on the bus through it.
+    pub(super) fn member(&self, conn: ConnId) -> Option<EndpointId> {
+        match self.get(conn)?.state {
+            State::Member(id) => Some(id),
+            _ => None,
+        }
     }
 
     pub(super) fn get(&self, conn: ConnId) -> Option<&Connection> {

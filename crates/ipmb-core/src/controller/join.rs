@@ -1,5 +1,7 @@
 //! Coming and going.
 
+use std::collections::BTreeSet;
+
 use smallvec::smallvec;
 
 use super::{Attachment, CloseReason, ConnId, Controller, Output, State};
@@ -30,7 +32,7 @@ impl Controller {
         if let Some(survivor) = &registration.survivor {
             // Before an older connection of it is closed, which would send them elsewhere.
             for parked in &survivor.delivered {
-                self.arrived(*parked, out);
+                self.arrived(*parked, Some(id), out);
             }
         }
         if let Some(older) = self.connection_of(id) {
@@ -136,18 +138,29 @@ impl Controller {
                 self.publish(Record::Leave(id), out);
                 out.push(Output::DropEndpoint(id));
                 self.introductions.forget(id);
-                self.take_back(conn, out);
+                self.take_back(conn, id, out);
             }
         }
     }
 
-    pub(super) fn stop_receiving(&mut self, id: EndpointId, out: &mut Vec<Output>) {
-        if self
-            .directory
-            .get(id)
-            .is_some_and(|member| member.receiving)
-        {
+    pub(super) fn stop_receiving(
+        &mut self,
+        conn: ConnId,
+        id: EndpointId,
+        askers: Vec<EndpointId>,
+        out: &mut Vec<Output>,
+    ) {
+        let member = self.directory.get(id);
+        if member.is_some_and(|member| member.receiving) {
             self.publish(Record::Receiving(id, false), out);
+        }
+        // Who waits does not look at the directory. Once: it must not be a way to keep others busy.
+        if let Some(connection) = self.connections.get_mut(conn)
+            && !std::mem::replace(&mut connection.deaf, true)
+        {
+            for asker in BTreeSet::from_iter(askers) {
+                self.tell(asker, &ToMember::NoSuchPeer { peer: id }, out);
+            }
         }
     }
 

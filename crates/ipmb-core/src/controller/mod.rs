@@ -278,7 +278,9 @@ impl Controller {
                 self.park(conn, id, message, now, out);
             }
             (Some(_), ToController::Took { ids }) => self.took(conn, &ids, out),
-            (Some(id), ToController::StopReceiving) => self.stop_receiving(id, out),
+            (Some(id), ToController::StopReceiving { askers }) => {
+                self.stop_receiving(conn, id, askers, out);
+            }
         }
     }
 

@@ -52,8 +52,8 @@ impl Controller {
             return self.close(conn, reason, out);
         }
         let id = ParkId { sender, sequence };
-        if self.delivered.contains(id) {
-            return self.send(conn, &ToMember::Delivered { sequence }, out);
+        if let Some(to) = self.delivered.get(id) {
+            return self.send(conn, &ToMember::Delivered { sequence, to }, out);
         }
         if self.parking.get(id).is_some() {
             // The copy that is here stands.
@@ -124,20 +124,26 @@ impl Controller {
 
     /// A member says that parked messages have arrived.
     pub(super) fn took(&mut self, conn: ConnId, ids: &[ParkId], out: &mut Vec<Output>) {
+        let member = self.connections.member(conn);
         for &id in ids {
             let parked = self.parking.get(id);
             if parked.is_some_and(|parked| parked.on_the_way == Some(conn)) {
-                self.arrived(id, out);
+                self.arrived(id, member, out);
             }
         }
     }
 
     /// A parked message has arrived, with this controller or an earlier one.
-    pub(super) fn arrived(&mut self, id: ParkId, out: &mut Vec<Output>) {
-        self.delivered.insert(id);
+    pub(super) fn arrived(
+        &mut self,
+        id: ParkId,
+        to: Option<EndpointId>,
+        out: &mut Vec<Output>,
+    ) {
+        self.delivered.insert(id, to);
         if self.unpark(id, out) {
             let sequence = id.sequence;
-            self.tell(id.sender, &ToMember::Delivered { sequence }, out);
+            self.tell(id.sender, &ToMember::Delivered { sequence, to }, out);
         }
     }
 
@@ -145,8 +151,8 @@ impl Controller {
     pub(super) fn expire_parked(&mut self, now: u64, out: &mut Vec<Output>) {
         for id in self.parking.due(now) {
             let parked = self.parking.get(id);
-            if parked.is_some_and(|parked| parked.on_the_way.is_some()) {
-                self.arrived(id, out);
+            if let Some(conn) = parked.and_then(|parked| parked.on_the_way) {
+                self.arrived(id, self.connections.member(conn), out);
             } else if self.unpark(id, out) {
                 let sequence = id.sequence;
                 self.tell(id.sender, &ToMember::Expired { sequence }, out);
@@ -156,13 +162,13 @@ impl Controller {
 
     /// The connection is gone. What was on its way there waits again, unless there is somebody else by
     /// now, who may have later messages already: then it is lost with who it was for.
-    pub(super) fn take_back(&mut self, conn: ConnId, out: &mut Vec<Output>) {
+    pub(super) fn take_back(&mut self, conn: ConnId, member: EndpointId, out: &mut Vec<Output>) {
         for id in self.parking.on_the_way_to(conn) {
             let Some(parked) = self.parking.get(id) else {
                 continue;
             };
             if !matches!(self.receivers(&parked.label_op), Receivers::Nobody) {
-                self.arrived(id, out);
+                self.arrived(id, Some(member), out);
             } else if let Some(parked) = self.parking.get_mut(id) {
                 parked.on_the_way = None;
             }

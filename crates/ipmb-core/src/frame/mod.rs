@@ -6,7 +6,8 @@
 //! must cost no more than its length. All numbers are little-endian, nothing is aligned:
 //!
 //! ```text
-//! message   flags u8 | type id 16 | [objects u32] | [regions u32, then 37 each] | [sender u64, sequence u64] | payload
+//! message   flags u8 | type id 16 | [objects u32] | [regions u32, then 37 each] | [sender u64, sequence u64]
+//!           | [number u64] | payload
 //! region    id 16 | size u64 | cell u32 | owner u16 | nonce u48 | with object u8
 //! forget    0x80 | ids, 16 each
 //! declare   0x81 | type id 16
@@ -15,6 +16,7 @@
 //! A flag says which of the bracketed parts are there. Parts that would say nothing (no objects, no
 //! regions) must be absent, so that a header has exactly one encoding.
 
+mod correlation;
 mod cursor;
 mod region_ref;
 mod types;
@@ -25,6 +27,8 @@ mod tests;
 use smallvec::SmallVec;
 
 use crate::{EndpointId, ParkId, RegionId, TypeId};
+pub use correlation::Correlation;
+use correlation::{REPLY, REQUEST};
 use cursor::Cursor;
 pub use region_ref::RegionRef;
 pub use types::DeclaredTypes;
@@ -37,6 +41,8 @@ const DECLARE: u8 = FORGET | 1;
 
 /// The length of the header of a message without attachments, in bytes.
 pub const PLAIN_HEADER_LEN: usize = 17;
+/// The length of the header of such a message that has a [`Correlation`], in bytes.
+pub const CORRELATED_HEADER_LEN: usize = PLAIN_HEADER_LEN + 8;
 
 /// What the receiver must know about a message besides its payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +57,8 @@ pub struct MessageHeader {
     pub regions: SmallVec<[RegionRef; 2]>,
     /// Set if the message was parked, so that it is not delivered twice.
     pub parked: Option<ParkId>,
+    /// Set if the message is a request or a reply.
+    pub correlation: Option<Correlation>,
 }
 
 impl MessageHeader {
@@ -61,6 +69,7 @@ impl MessageHeader {
             objects: 0,
             regions: SmallVec::new(),
             parked: None,
+            correlation: None,
         }
     }
 
@@ -81,12 +90,38 @@ impl MessageHeader {
         Some((*type_id, payload))
     }
 
+    /// As [`encode_fixed`](Self::encode_fixed), with a correlation.
+    pub fn encode_correlated(
+        type_id: TypeId,
+        correlation: Correlation,
+    ) -> [u8; CORRELATED_HEADER_LEN] {
+        let mut header = [correlation.flag(); CORRELATED_HEADER_LEN];
+        header[1..PLAIN_HEADER_LEN].copy_from_slice(&type_id);
+        header[PLAIN_HEADER_LEN..].copy_from_slice(&correlation.number().to_le_bytes());
+        header
+    }
+
+    /// Reads a frame whose header is of that kind.
+    #[inline]
+    pub fn parse_correlated(frame: &[u8]) -> Option<(TypeId, Correlation, &[u8])> {
+        let ([flags, type_id @ ..], rest) = frame.split_first_chunk::<PLAIN_HEADER_LEN>()?;
+        let (number, payload) = rest.split_first_chunk()?;
+        let number = u64::from_le_bytes(*number);
+        let correlation = match *flags {
+            REQUEST => Correlation::Request(number),
+            REPLY => Correlation::Reply(number),
+            _ => return None,
+        };
+        Some((*type_id, correlation, payload))
+    }
+
     /// Appends the header to `out`; the payload follows it.
     pub fn encode(&self, out: &mut impl Extend<u8>) {
         let flag = |present: bool, flag: u8| if present { flag } else { 0 };
         let flags = flag(self.objects > 0, OBJECTS)
             | flag(!self.regions.is_empty(), REGIONS)
-            | flag(self.parked.is_some(), PARKED);
+            | flag(self.parked.is_some(), PARKED)
+            | self.correlation.map_or(0, Correlation::flag);
         out.extend([flags]);
         out.extend(self.type_id);
         if self.objects > 0 {
@@ -103,6 +138,9 @@ impl MessageHeader {
             out.extend(sender.0.to_le_bytes());
             out.extend(sequence.to_le_bytes());
         }
+        if let Some(correlation) = self.correlation {
+            out.extend(correlation.number().to_le_bytes());
+        }
     }
 
     /// The length of the encoding, in bytes.
@@ -115,6 +153,7 @@ impl MessageHeader {
                 4 + self.regions.len() * RegionRef::LEN,
             )
             + part(self.parked.is_some(), 16)
+            + part(self.correlation.is_some(), 8)
     }
 
     /// How many kernel objects travel beside the lane: the user's, then one for every region that is
@@ -125,7 +164,7 @@ impl MessageHeader {
     }
 
     fn parse(flags: u8, cursor: &mut Cursor<'_>) -> Result<Self, FrameError> {
-        if flags & !(OBJECTS | REGIONS | PARKED) != 0 {
+        if flags & !(OBJECTS | REGIONS | PARKED | REQUEST | REPLY) != 0 {
             return Err(FrameError::UnknownFlags(flags));
         }
         let mut header = Self::new(cursor.array()?);
@@ -144,6 +183,7 @@ impl MessageHeader {
                 sequence: cursor.u64()?,
             });
         }
+        header.correlation = Correlation::parse(flags, cursor)?;
         Ok(header)
     }
 }

@@ -12,6 +12,28 @@ fn the_plain_header_is_seventeen_bytes() {
 }
 
 #[test]
+fn the_correlated_header_is_eight_bytes_longer() {
+    for correlation in [Correlation::Request(u64::MAX - 1), Correlation::Reply(3)] {
+        let mut encoded = Vec::new();
+        let mut header = MessageHeader::new([7; 16]);
+        header.correlation = Some(correlation);
+        header.encode(&mut encoded);
+        assert_eq!(
+            encoded,
+            MessageHeader::encode_correlated([7; 16], correlation)
+        );
+        encoded.extend(b"payload");
+        assert_eq!(
+            MessageHeader::parse_correlated(&encoded),
+            Some(([7; 16], correlation, &b"payload"[..]))
+        );
+        assert_eq!(MessageHeader::parse_fixed(&encoded), None);
+        encoded.truncate(CORRELATED_HEADER_LEN - 1);
+        assert_eq!(MessageHeader::parse_correlated(&encoded), None);
+    }
+}
+
+#[test]
 fn the_encoding_is_what_the_documentation_says() {
     let mut region = Vec::new();
     region.extend([9; 16]);
@@ -21,13 +43,14 @@ fn the_encoding_is_what_the_documentation_says() {
     region.extend([5, 0, 0, 0, 0, 6]);
     region.extend([1]);
     let frame = [
-        &[0b111; 1][..],
+        &[0b01111; 1][..],
         &[7; 16],
         &[8, 0, 0, 0],
         &[1, 0, 0, 0],
         &region,
         &[10; 8],
         &[11; 8],
+        &[12; 8],
         b"payload",
     ];
     let header = MessageHeader {
@@ -45,6 +68,7 @@ fn the_encoding_is_what_the_documentation_says() {
             sender: EndpointId(u64::from_le_bytes([10; 8])),
             sequence: u64::from_le_bytes([11; 8]),
         }),
+        correlation: Some(Correlation::Request(u64::from_le_bytes([12; 8]))),
     };
     assert_eq!(header.objects_beside(), 9);
     assert_eq!(
@@ -64,7 +88,12 @@ fn what_no_sender_writes_is_refused() {
     };
     assert_eq!(LaneMessage::parse(&[]), Err(FrameError::Truncated));
     assert_eq!(LaneMessage::parse(&[0; 16]), Err(FrameError::Truncated));
-    assert_eq!(with(8, &[]), Some(FrameError::UnknownFlags(8)));
+    assert_eq!(with(32, &[]), Some(FrameError::UnknownFlags(32)));
+    assert_eq!(with(REQUEST, &[0; 7]), Some(FrameError::Truncated));
+    assert_eq!(
+        with(REQUEST | REPLY, &[0; 16]),
+        Some(FrameError::NotCanonical)
+    );
     assert_eq!(with(OBJECTS, &[0; 4]), Some(FrameError::NotCanonical));
     assert_eq!(with(REGIONS, &[0; 4]), Some(FrameError::NotCanonical));
     // Four billion regions, says the peer, and sends none.
@@ -121,7 +150,7 @@ proptest! {
 
     #[test]
     fn random_bytes_are_refused_or_mean_what_they_encode(
-        flags in prop_oneof![0u8..8, FORGET..=DECLARE, any::<u8>()],
+        flags in prop_oneof![0u8..32, FORGET..=DECLARE, any::<u8>()],
         mut frame in prop::collection::vec(prop_oneof![3 => Just(0u8), 1 => 0u8..3, 1 => any::<u8>()], 0..160),
     ) {
         frame.insert(0, flags);
@@ -159,12 +188,18 @@ prop_compose! {
         objects: u32,
         regions in prop::collection::vec(region(), 0..5),
         parked: Option<(u64, u64)>,
+        correlation in prop_oneof![
+            Just(None),
+            any::<u64>().prop_map(Correlation::Request).prop_map(Some),
+            any::<u64>().prop_map(Correlation::Reply).prop_map(Some),
+        ],
     ) -> MessageHeader {
         MessageHeader {
             type_id,
             objects,
             regions: regions.into(),
             parked: parked.map(|(sender, sequence)| ParkId { sender: EndpointId(sender), sequence }),
+            correlation,
         }
     }
 }

@@ -185,7 +185,7 @@ fn what_arrived_under_the_last_controller_does_not_arrive_again() {
     bus.rejoin(1, "a", survivor(1));
     bus.news();
     bus.park(1, 1, "b", TTL);
-    assert_eq!(bus.news(), ["#1 delivered(1)"]);
+    assert_eq!(bus.news(), ["#1 delivered(1 to 2)"]);
 
     // The sender comes first.
     let mut bus = Bus::with(Settings::default(), Some(inherited), true);
@@ -197,7 +197,7 @@ fn what_arrived_under_the_last_controller_does_not_arrive_again() {
     assert_eq!(
         bus.news(),
         [
-            "#1 delivered(1)",
+            "#1 delivered(1 to 2)",
             "#2 store",
             "#2 raise beacon",
             "unwatch 2",
@@ -289,7 +289,7 @@ fn a_sender_that_lost_its_connection_hears_of_the_delivery_when_it_asks() {
     bus.say(3, register_survivor(1, "a", same_generation));
     bus.news();
     bus.park(3, 1, "b", TTL);
-    assert_eq!(bus.news(), ["#3 delivered(1)"]);
+    assert_eq!(bus.news(), ["#3 delivered(1 to 2)"]);
 }
 
 #[test]

@@ -152,7 +152,7 @@ proptest! {
             introduce(1, true),
             park(1, "x", Duration::from_secs(1)),
             ToController::Took { ids: vec![park_id(1, 1)] },
-            ToController::StopReceiving,
+            ToController::StopReceiving { askers: Vec::new() },
             register(5, "c"),
         ];
         for (which, byte, bit) in flips {

@@ -49,10 +49,28 @@ fn who_stops_receiving_matches_no_more() {
     let mut bus = Bus::new();
     bus.join(1, "a");
     bus.news();
-    bus.say(1, ToController::StopReceiving);
-    bus.say(1, ToController::StopReceiving);
+    bus.say(1, ToController::StopReceiving { askers: Vec::new() });
+    bus.say(1, ToController::StopReceiving { askers: Vec::new() });
     bus.park(1, 1, "a", Duration::from_secs(1));
     assert_eq!(bus.news(), ["receiving 1 false", "#1 parked(1)"]);
+}
+
+#[test]
+fn who_has_asked_hears_once_that_nobody_listens() {
+    let mut bus = Bus::new();
+    for id in 1..=3 {
+        bus.join(id, "a");
+    }
+    bus.news();
+    let askers: Vec<_> = [3, 2, 3, 7].map(EndpointId).into();
+    let stop = ToController::StopReceiving { askers };
+    bus.say(1, stop.clone());
+    assert_eq!(
+        bus.news(),
+        ["receiving 1 false", "#2 no peer(1)", "#3 no peer(1)"]
+    );
+    bus.say(1, stop);
+    assert!(bus.news().is_empty());
 }
 
 #[test]

@@ -259,7 +259,10 @@ fn brief(output: &Output) -> String {
                 ToMember::ParkRefused { sequence, reason } => {
                     format!("park refused({sequence}, {reason:?})")
                 }
-                ToMember::Delivered { sequence } => format!("delivered({sequence})"),
+                ToMember::Delivered { sequence, to } => match to {
+                    Some(to) => format!("delivered({sequence} to {})", to.0),
+                    None => format!("delivered({sequence})"),
+                },
                 ToMember::Expired { sequence } => format!("expired({sequence})"),
             };
             format!("{conn} {what}")

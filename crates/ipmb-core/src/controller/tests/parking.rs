@@ -40,7 +40,7 @@ fn what_was_parked_arrives_before_anybody_sees_the_joiner() {
         ]
     );
     bus.say(2, took(&[park_id(1, 1), park_id(1, 3)]));
-    assert_eq!(bus.news(), ["#1 delivered(1)", "#1 delivered(3)"]);
+    assert_eq!(bus.news(), ["#1 delivered(1 to 2)", "#1 delivered(3 to 2)"]);
     bus.join(3, "b");
     assert_eq!(bus.news(), ["#3 store", "join 3", "#3 welcome(0)"]);
 }
@@ -155,7 +155,7 @@ fn a_receiver_that_dies_on_the_doorstep_takes_nothing_with_it() {
     bus.join(4, "b");
     bus.news();
     bus.close(3);
-    assert_eq!(bus.news(), ["leave 3", "drop 3", "#1 delivered(1)"]);
+    assert_eq!(bus.news(), ["leave 3", "drop 3", "#1 delivered(1 to 3)"]);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn what_is_on_its_way_when_its_ttl_ends_has_arrived() {
     bus.join(2, "b");
     bus.news();
     bus.pass(TTL);
-    assert_eq!(bus.news(), ["#1 delivered(1)"]);
+    assert_eq!(bus.news(), ["#1 delivered(1 to 2)"]);
     assert_eq!(bus.controller.next_deadline(), None);
 }
 
@@ -191,7 +191,7 @@ fn parked_again_is_parked_once() {
     bus.say(2, took(&[park_id(1, 1)]));
     bus.news();
     bus.park(1, 1, "b", TTL);
-    assert_eq!(bus.news(), ["#1 delivered(1)"]);
+    assert_eq!(bus.news(), ["#1 delivered(1 to 2)"]);
 }
 
 #[test]

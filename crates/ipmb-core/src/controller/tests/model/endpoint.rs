@@ -128,7 +128,7 @@ impl Endpoint {
             ToMember::Parked { sequence } => {
                 assert!(self.pending.contains_key(&sequence));
             }
-            ToMember::Delivered { sequence } => {
+            ToMember::Delivered { sequence, .. } => {
                 self.pending.remove(&sequence);
             }
             ToMember::Routable { sequence } => {

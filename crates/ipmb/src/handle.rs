@@ -48,8 +48,11 @@ impl Handle {
         if self.endpoint.is_forked() {
             return;
         }
-        self.endpoint.inbox.close();
-        self.endpoint.link().deaf = true;
+        let askers = self.endpoint.inbox.close();
+        let mut link = self.endpoint.link();
+        link.deaf = true;
+        link.askers = askers;
+        drop(link);
         self.endpoint.wake.ring();
     }
 

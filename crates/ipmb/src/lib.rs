@@ -141,6 +141,40 @@
 //! All holders can write to it, at any time. Agree on who does when, and copy what you check
 //! before you check it.
 //!
+//! # Requests
+//!
+//! [`request`](EndpointSender::request) sends a message that asks for a reply, and gives a [`Pending`]
+//! on which to [`wait`](Pending::wait) for it. Whoever receives the message finds in
+//! [`Message::reply_to`] whom to [`reply`](EndpointSender::reply) to, at any time and from any thread.
+//! A reply goes to who waits for it and not to `recv`; its type has nothing to do with what the
+//! endpoint receives otherwise. Objects and memory regions can go both ways: see [`Message::reply`].
+//!
+//! ```
+//! use ipmb::{Message, Options, Selector, label};
+//! use std::thread;
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let options = |label| Options::new("com.example.guide", label, "").with_runtime_directory(directory.path().join("bus"));
+//! let (answers, questions) = ipmb::join::<u64, String>(options(label!("counter")), None)?;
+//! thread::spawn(move || {
+//!     while let Ok(question) = questions.recv(None) {
+//!         if let Some(asker) = question.reply_to() {
+//!             let _ = answers.reply(asker, question.payload.len() as u64);
+//!         }
+//!     }
+//! });
+//!
+//! let (sender, _receiver) = ipmb::join::<String, ()>(options(label!("writer")), None)?;
+//! let question = Message::new(Selector::unicast("counter"), "how long is this?".to_string());
+//! assert_eq!(sender.request(question)?.wait::<u64>(None)?.payload, 17);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! If who was asked dies, leaves, or drops its receiver before it has replied, waiting ends with
+//! [`RequestError::PeerGone`]; what it had replied before still arrives. A request that the asked one
+//! does not understand is skipped as any message is, so give `wait` a timeout unless you know better.
+//! An endpoint that asks has to keep its receiver, though nobody need use it.
+//!
 //! # Event loops
 //!
 //! [`EndpointReceiver`] is [`AsFd`](std::os::fd::AsFd): the descriptor polls readable while a
@@ -179,7 +213,7 @@
 //! # Errors
 //!
 //! Each operation has an error of its own: [`JoinError`], [`SendError`], [`RecvError`],
-//! [`MapError`]. What they say is meant to be shown: it says what to do. After an error nothing
+//! [`RequestError`], [`MapError`]. What they say is meant to be shown: it says what to do. After an error nothing
 //! was sent, with the exception that [`TrySendError::delivered`] counts. Except for
 //! [`RecvError::Disconnected`] and its like in the others, which say that the endpoint is off the
 //! bus for good, the next call goes on as if nothing had been.
@@ -197,7 +231,8 @@
 //! # When processes die
 //!
 //! * **A receiver.** Senders notice at their next message, at once if they wait. What it had not
-//!   received is lost with it; what is sent from then on goes to others that match.
+//!   received is lost with it; what is sent from then on goes to others that match. Who waits for
+//!   its reply is told at once.
 //! * **A sender.** What it had sent is received.
 //! * **The controller.** Another endpoint takes over. Endpoints that know each other notice
 //!   nothing. Who joins, or writes to somebody for the first time, waits until then, some
@@ -231,6 +266,7 @@ mod peer;
 pub mod platform;
 mod receiver;
 mod region;
+mod request;
 mod sender;
 mod version;
 
@@ -250,6 +286,7 @@ pub use object::Object;
 pub use options::Options;
 pub use receiver::EndpointReceiver;
 pub use region::{MemoryRegion, MemoryRegistry};
+pub use request::{Pending, ReplyTo, RequestError};
 pub use sender::EndpointSender;
 pub use type_uuid;
 pub use uuid_trait::*;

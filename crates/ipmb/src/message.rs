@@ -1,8 +1,10 @@
 //! What travels on the bus.
 
 use crate::{
-    BytesMessage, Error, LabelOp, MemoryRegion, Object, Selector, SelectorMode, Sink, TypeUuid,
+    BytesMessage, Error, LabelOp, MemoryRegion, Object, ReplyTo, Selector, SelectorMode, Sink,
+    TypeUuid,
     bytes::{Received, as_bytes_message},
+    request::Relation,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
@@ -24,6 +26,7 @@ pub struct Message<T> {
     pub objects: Vec<Object>,
     /// Shared memory that is handed over with the message, without a copy. Any number.
     pub memory_regions: Vec<MemoryRegion>,
+    pub(crate) relation: Relation,
 }
 
 impl<T: MessageBox> Message<T> {
@@ -34,6 +37,28 @@ impl<T: MessageBox> Message<T> {
             payload,
             objects: Vec::new(),
             memory_regions: Vec::new(),
+            relation: Relation::None,
+        }
+    }
+
+    /// The reply to a request, to which objects and memory regions can be added. It is sent as any
+    /// message is, by the endpoint that has received the request.
+    ///
+    /// If who asked is gone, it is dropped, and sending it is `Ok`.
+    pub fn reply(to: ReplyTo, payload: T) -> Self {
+        Self {
+            relation: Relation::Reply(to),
+            ..Self::new(Selector::unicast(LabelOp::False), payload)
+        }
+    }
+}
+
+impl<T> Message<T> {
+    /// Whom to reply to, if this message was received and is a request.
+    pub fn reply_to(&self) -> Option<ReplyTo> {
+        match self.relation {
+            Relation::Request(to) => Some(to),
+            Relation::None | Relation::Reply(_) => None,
         }
     }
 
@@ -53,6 +78,7 @@ impl<T: MessageBox> Message<T> {
             payload,
             objects,
             memory_regions,
+            relation: Relation::None,
         }
     }
 }

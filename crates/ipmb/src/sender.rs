@@ -1,7 +1,7 @@
 //! The sending half of an endpoint.
 
 use crate::{
-    Message, MessageBox, SendError, SendTimeoutError, TrySendError,
+    Message, MessageBox, Pending, ReplyTo, RequestError, SendError, SendTimeoutError, TrySendError,
     endpoint::{AtOnce, Endpoint},
     handle::Handle,
     patience::Patience,
@@ -103,6 +103,56 @@ impl<T: MessageBox> EndpointSender<T> {
         }
     }
 
+    /// Sends a request to the endpoint that its selector means, a unicast one. [`Pending::wait`] waits
+    /// for the reply.
+    ///
+    /// It takes what two messages take, and any number of threads may have any number of requests
+    /// under way. The selector's ttl works as for other messages: a request that nobody matches waits
+    /// for somebody. The reply arrives in this endpoint's inbox, in the order of all that its
+    /// sender sends, and goes to `wait`, not to [`recv`](crate::EndpointReceiver::recv).
+    ///
+    /// It waits as [`send`](Self::send) does.
+    ///
+    /// # Errors
+    ///
+    /// See [`RequestError`]. Nothing was sent.
+    ///
+    /// ```
+    /// use ipmb::{Message, Options, Selector, label};
+    /// use std::{thread, time::Duration};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let options = |label| Options::new("com.example.request", label, "").with_runtime_directory(directory.path().join("bus"));
+    /// // In one program:
+    /// let (answers, questions) = ipmb::join::<u64, u32>(options(label!("calculator")), None)?;
+    /// thread::spawn(move || {
+    ///     while let Ok(question) = questions.recv(None) {
+    ///         if let Some(asker) = question.reply_to() {
+    ///             let _ = answers.reply(asker, u64::from(question.payload).pow(2));
+    ///         }
+    ///     }
+    /// });
+    ///
+    /// // In another:
+    /// let (sender, _receiver) = ipmb::join::<u32, ()>(options(label!("pupil")), None)?;
+    /// let question = Message::new(Selector::unicast("calculator"), 12);
+    /// let answer = sender.request(question)?.wait::<u64>(Some(Duration::from_secs(10)))?;
+    /// assert_eq!(answer.payload, 144);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn request(&self, message: Message<T>) -> Result<Pending, RequestError> {
+        let number = self.endpoint().ask(&message, self.patience())?;
+        Ok(Pending::new(Arc::clone(&self.handle), number))
+    }
+
+    /// Replies to a request: sends [`Message::reply`].
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]. That who asked is gone, or waits no more, is none.
+    pub fn reply(&self, to: ReplyTo, payload: T) -> Result<(), SendError> {
+        self.send(Message::reply(to, payload))
+    }
+
     #[cold]
     fn send_in_a_moment(&self, message: Message<T>) -> Result<(), SendError> {
         self.endpoint().await_room(&message.selector);
@@ -114,13 +164,16 @@ impl<T: MessageBox> EndpointSender<T> {
 
     #[cold]
     fn send_patiently(&self, message: Message<T>) -> Result<(), SendError> {
-        let patience = match self.endpoint().options.send_timeout {
+        self.endpoint()
+            .send_patiently(message, self.patience())
+            .map_err(SendError::from)
+    }
+
+    fn patience(&self) -> Patience {
+        match self.endpoint().options.send_timeout {
             None => Patience::Endless,
             timeout => Patience::from_timeout(timeout),
-        };
-        self.endpoint()
-            .send_patiently(message, patience)
-            .map_err(SendError::from)
+        }
     }
 
     #[inline]

@@ -28,10 +28,7 @@ fn messages_come_back_as_they_were() {
 
 #[test]
 fn a_message_with_something_after_it_is_refused() {
-    let mut bytes = ToController::StopReceiving {
-        askers: Vec::new(),
-    }
-    .encode();
+    let mut bytes = ToController::StopReceiving { askers: Vec::new() }.encode();
     bytes.push(0);
     assert_eq!(ToController::decode(&bytes), Err(ControlError));
     assert_eq!(ToController::decode(&[]), Err(ControlError));

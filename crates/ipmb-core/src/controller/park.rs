@@ -134,12 +134,7 @@ impl Controller {
     }
 
     /// A parked message has arrived, with this controller or an earlier one.
-    pub(super) fn arrived(
-        &mut self,
-        id: ParkId,
-        to: Option<EndpointId>,
-        out: &mut Vec<Output>,
-    ) {
+    pub(super) fn arrived(&mut self, id: ParkId, to: Option<EndpointId>, out: &mut Vec<Output>) {
         self.delivered.insert(id, to);
         if self.unpark(id, out) {
             let sequence = id.sequence;

@@ -76,8 +76,9 @@ impl Driver {
     pub(super) fn stop_receiving(&mut self) {
         let mut link = self.endpoint.link();
         if link.deaf && matches!(self.phase, Phase::Member) {
+            let askers = link.askers.clone();
             self.endpoint
-                .tell_controller(&mut link, &ToController::StopReceiving);
+                .tell_controller(&mut link, &ToController::StopReceiving { askers });
             link.deaf = false;
         }
     }
@@ -207,9 +208,9 @@ impl Driver {
             ToMember::Parked { sequence } => self.settle(sequence, Some(ParkState::Held)),
             ToMember::Routable { sequence } => self.settle(sequence, Some(ParkState::Routable)),
             ToMember::ParkRefused { sequence, reason } => {
-                self.settle(sequence, Some(ParkState::Refused(reason.to_string())));
+                self.refuse(sequence, reason.to_string());
             }
-            ToMember::Delivered { sequence } => self.settle(sequence, None),
+            ToMember::Delivered { sequence, to } => self.delivered(sequence, to),
             ToMember::Expired { sequence } => self.expire(sequence),
             _ => return Err(()),
         }

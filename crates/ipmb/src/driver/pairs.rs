@@ -57,8 +57,9 @@ impl Driver {
     pub(super) fn no_such_peer(&mut self, id: EndpointId) {
         self.endpoint.link().wanted.remove(&id);
         let peer = self.endpoint.routing().known(id);
-        if let Some(peer) = peer {
-            self.endpoint.lose(&peer);
+        match peer {
+            Some(peer) => self.endpoint.lose(&peer),
+            None => self.endpoint.inbox.arrive(Arrival::Gone(id)),
         }
         self.endpoint.room.announce();
     }
@@ -93,7 +94,7 @@ impl Driver {
         let _ = channel.try_send(&PairPacket::Hello.encode(), &[]);
         self.endpoint
             .inbox
-            .arrive(Arrival::Sender(number, pid, Arc::clone(&channel)));
+            .arrive(Arrival::Sender(number, id, pid, Arc::clone(&channel)));
         let pair = Pair {
             peer: id,
             channel,
@@ -172,7 +173,7 @@ impl Driver {
         self.endpoint.inbox.arrive(Arrival::SenderGone(number));
         let peer = self.endpoint.routing().known(pair.peer);
         let Some(peer) = peer else {
-            return;
+            return self.endpoint.inbox.arrive(Arrival::Gone(pair.peer));
         };
         let mut contact = peer.contact();
         let ours = match &*contact {

@@ -3,10 +3,13 @@
 
 use super::{Driver, LACK_TIME, Later, token};
 use crate::{
+    SendError,
     endpoint::{Endpoint, Link, ParkState},
+    inbox::NoReply,
     peer::{Attempt, Outbound, Progress},
     region::Flight,
 };
+use ipmb_core::EndpointId;
 use ipmb_sys::{Interest, boot_time_ns};
 use std::{os::fd::AsFd, time::Instant};
 
@@ -27,7 +30,34 @@ impl Driver {
         self.endpoint.room.announce();
     }
 
+    /// A message has arrived, there if it is known where.
+    pub(super) fn delivered(&mut self, sequence: u64, to: Option<EndpointId>) {
+        if let Some(number) = self.request_in(sequence)
+            && let Some(to) = to
+        {
+            self.endpoint.parked_request_went_to(number, to);
+        }
+        self.settle(sequence, None);
+    }
+
+    /// The controller cannot keep a message.
+    pub(super) fn refuse(&mut self, sequence: u64, why: String) {
+        let request = self.request_in(sequence);
+        let error = SendError::ParkRefused(why.clone());
+        self.endpoint.parked_request_failed(request, error.into());
+        self.settle(sequence, Some(ParkState::Refused(why)));
+    }
+
+    /// The number under which a reply to the message is expected.
+    fn request_in(&self, sequence: u64) -> Option<u64> {
+        let link = self.endpoint.link();
+        link.parked.entries.get(&sequence)?.request
+    }
+
     pub(super) fn expire(&mut self, sequence: u64) {
+        let request = self.request_in(sequence);
+        self.endpoint
+            .parked_request_failed(request, NoReply::Expired);
         let mut link = self.endpoint.link();
         if let Some(message) = link.parked.entries.get_mut(&sequence) {
             message.flights.drain(..).for_each(Flight::recall);
@@ -75,6 +105,7 @@ impl Driver {
         let objects = std::mem::take(&mut message.objects);
         let (body, number_at) = (message.body.clone(), message.sequence_at);
         let flights = std::mem::take(&mut message.flights);
+        let request = message.request;
         drop(link);
 
         let sending_now = sending.get_or_insert_with(|| {
@@ -94,12 +125,22 @@ impl Driver {
         let outbound = Outbound::of_parked(&objects, number_at.is_some());
         let mut delivered = false;
         sending_now.retain_mut(|(peer, progress)| {
+            // Before it can reply, or be gone.
+            if let Some(number) = request {
+                self.endpoint.inbox.asked(number, Some(peer.id));
+            }
             match self.endpoint.attempt(peer, &outbound, progress) {
                 Attempt::Full => return true,
                 Attempt::Sent => delivered = true,
-                Attempt::Gone => self.endpoint.lose(peer),
+                Attempt::Gone => {
+                    if let Some(number) = request {
+                        self.endpoint.inbox.asked(number, None);
+                    }
+                    self.endpoint.lose(peer);
+                }
                 Attempt::Failed(error) => {
                     tracing::warn!(%error, "a message that was to be parked cannot be sent");
+                    self.endpoint.parked_request_failed(request, error.into());
                     delivered = true;
                 }
             }

@@ -1,12 +1,14 @@
 //! Sending a message to those whom its selector means.
 
-use super::{Endpoint, Status, routing::Route};
+use super::{Endpoint, Routing, Status, routing::Route, spread::Scratch};
 use crate::{
     Message, MessageBox, SendError, TrySendError,
+    inbox::Arrival,
     patience::Patience,
     peer::{Attempt, Contact, Outbound, Peer, Progress},
+    request::Relation,
 };
-use ipmb_core::{Selector, SelectorMode};
+use ipmb_core::{Correlation, EndpointId, Selector, SelectorMode};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -26,10 +28,18 @@ pub(crate) enum AtOnce {
     Not,
 }
 
+/// Whom a message is for.
+#[derive(Clone, Copy)]
+pub(crate) enum Target<'a> {
+    Selector(&'a Selector),
+    /// Who has asked for it.
+    Asker(EndpointId),
+}
+
 /// What came of sending to several.
-struct Outcome {
-    delivered: usize,
-    failure: Option<SendError>,
+pub(crate) struct Outcome {
+    pub(crate) delivered: usize,
+    pub(crate) failure: Option<SendError>,
 }
 
 impl Endpoint {
@@ -39,20 +49,56 @@ impl Endpoint {
         if self.is_forked() {
             return AtOnce::Not;
         }
+        match message.relation {
+            Relation::Reply(to) => self.at_once(
+                message,
+                |routing| routing.asker(to.endpoint),
+                |_| Some(Correlation::Reply(to.number)),
+            ),
+            _ => self.at_once(
+                message,
+                |routing| routing.targets(&message.selector),
+                |_| None,
+            ),
+        }
+    }
+
+    /// The same for a request, to which the inbox expects a reply under this number.
+    #[inline]
+    pub(crate) fn ask_at_once<T: MessageBox>(&self, message: &Message<T>, number: u64) -> AtOnce {
+        self.at_once(
+            message,
+            |routing| routing.targets(&message.selector),
+            |peer| {
+                self.inbox.asked(number, Some(peer.id));
+                Some(Correlation::Request(number))
+            },
+        )
+    }
+
+    #[inline]
+    fn at_once<T: MessageBox>(
+        &self,
+        message: &Message<T>,
+        find: impl FnOnce(&mut Routing) -> Option<(&[Arc<Peer>], &mut Scratch)>,
+        correlate: impl FnOnce(&Peer) -> Option<Correlation>,
+    ) -> AtOnce {
         let attached = !message.objects.is_empty() || !message.memory_regions.is_empty();
         self.with_routing(|routing| {
             if !routing.is_current() {
                 return AtOnce::Not;
             }
-            let peer = match routing.targets(&message.selector) {
+            let peer = match find(routing) {
                 Some(([peer], _)) => peer,
                 Some((peers, scratch)) if !attached => return self.spread(message, peers, scratch),
                 _ => return AtOnce::Not,
             };
             let (limit, room) = (self.options.message_limit, self.room.doorbell());
-            let sent = peer.try_with_contact(|contact| match contact {
-                Contact::Line(line) if attached => line.send_attached(message, limit),
-                Contact::Line(line) => line.send_direct(&message.payload, limit, room),
+            let sent = peer.try_with_contact(|contact| match (contact, correlate(peer)) {
+                (Contact::Line(line), None) if attached => line.send_attached(message, limit),
+                (Contact::Line(line), correlation) if !attached => {
+                    line.send_direct(&message.payload, correlation, limit, room)
+                }
                 _ => AtOnce::Not,
             });
             sent.unwrap_or(AtOnce::Not)
@@ -81,26 +127,29 @@ impl Endpoint {
         patience: Patience,
     ) -> Result<(), (SendError, usize)> {
         let mut outbound = Outbound::encode(message).map_err(|error| (error, 0))?;
-        let (size, limit) = (outbound.size as u64, self.options.message_limit);
-        if size > limit {
-            return Err((SendError::TooLarge { size, limit }, 0));
-        }
+        self.check_size(&outbound, self.options.message_limit)
+            .map_err(|error| (error, 0))?;
+        let target = match message.relation {
+            Relation::Reply(to) => {
+                outbound.correlation = Some(Correlation::Reply(to.number));
+                Target::Asker(to.endpoint)
+            }
+            _ => Target::Selector(&message.selector),
+        };
         loop {
-            let route = self
-                .route(&message.selector, patience)
-                .map_err(|error| (error, 0))?;
+            let route = self.route(target, patience).map_err(|error| (error, 0))?;
             if route.is_empty() {
-                if message.selector.ttl.is_zero() {
-                    return Ok(());
-                }
-                let parked = self.park(&message.selector, &mut outbound, patience);
-                return parked.map_err(|error| (error, 0));
+                return match target {
+                    Target::Selector(selector) if !selector.ttl.is_zero() => self
+                        .park(selector, &mut outbound, patience)
+                        .map_err(|error| (error, 0)),
+                    _ => Ok(()),
+                };
             }
             // All or nothing: nobody gets what is too large for somebody.
             let limit = route.iter().map(|peer| peer.limits.message).min();
-            if let Some(limit) = limit.filter(|&limit| size > limit) {
-                return Err((SendError::TooLarge { size, limit }, 0));
-            }
+            self.check_size(&outbound, limit.unwrap_or(u64::MAX))
+                .map_err(|error| (error, 0))?;
             let outcome = self.send_to_all(&route, &outbound, patience);
             match outcome.failure {
                 Some(failure) => return Err((failure, outcome.delivered)),
@@ -111,8 +160,19 @@ impl Endpoint {
         }
     }
 
-    /// Whom a selector means, once nothing of ours is in the way.
-    fn route(&self, selector: &Selector, patience: Patience) -> Result<Route, SendError> {
+    pub(crate) fn check_size(&self, outbound: &Outbound<'_>, limit: u64) -> Result<(), SendError> {
+        match outbound.size as u64 {
+            size if size > limit => Err(SendError::TooLarge { size, limit }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Who is meant, once nothing of ours is in the way.
+    pub(crate) fn route(&self, target: Target<'_>, patience: Patience) -> Result<Route, SendError> {
+        let mode = match target {
+            Target::Selector(selector) => selector.mode,
+            Target::Asker(_) => SelectorMode::Unicast,
+        };
         let mut distrust_at = None;
         loop {
             let ticket = self.room.ticket();
@@ -130,14 +190,17 @@ impl Endpoint {
                 }
                 continue;
             }
-            let route = routing.route(selector);
+            let route = match target {
+                Target::Selector(selector) => routing.route(selector),
+                Target::Asker(id) => routing.route_to_asker(id),
+            };
             if !routing.is_stale() {
                 return Ok(route);
             }
             // While a new controller takes over, others may join that we do not see yet. They
             // come last in the order, so a unicast that has a receiver need not wait, unless the
             // receiver is the one that has died.
-            if let (SelectorMode::Unicast, [peer]) = (selector.mode, route.as_slice()) {
+            if let (SelectorMode::Unicast, [peer]) = (mode, route.as_slice()) {
                 drop(routing);
                 if peer.is_reachable() {
                     return Ok(route);
@@ -164,7 +227,12 @@ impl Endpoint {
         }
     }
 
-    fn send_to_all(&self, route: &Route, outbound: &Outbound<'_>, patience: Patience) -> Outcome {
+    pub(crate) fn send_to_all(
+        &self,
+        route: &Route,
+        outbound: &Outbound<'_>,
+        patience: Patience,
+    ) -> Outcome {
         let mut outcome = Outcome {
             delivered: 0,
             failure: None,
@@ -262,6 +330,8 @@ impl Endpoint {
         if !left.is_empty() {
             left.iter().for_each(|peer| peer.lose());
             self.room.announce();
+            let gone = left.iter().map(|peer| Arrival::Gone(peer.id));
+            gone.for_each(|gone| self.inbox.arrive(gone));
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Link {
     pub(crate) lack: Option<io::Error>,
     /// The receiver is dropped.
     pub(crate) deaf: bool,
+    /// Who has to be told so, because it has asked us something.
+    pub(crate) askers: Vec<EndpointId>,
     /// Sender and receiver are dropped.
     pub(crate) leaving: bool,
 }

@@ -6,7 +6,7 @@ mod park;
 mod routing;
 mod spread;
 
-pub(crate) use deliver::AtOnce;
+pub(crate) use deliver::{AtOnce, Target};
 pub(crate) use link::{Fate, Link, Pipe, Status};
 pub(crate) use park::ParkState;
 pub(crate) use routing::{Bearings, Routing};
@@ -135,7 +135,8 @@ impl Endpoint {
         line.open(self.room.doorbell())?;
         *contact = Contact::Line(Box::new(line));
         let pid = std::process::id();
-        self.inbox.arrive(Arrival::Sender(0, pid, Arc::new(from)));
+        self.inbox
+            .arrive(Arrival::Sender(0, self.id, pid, Arc::new(from)));
         self.inbox.arrive(Arrival::ChannelNews(0));
         Ok(())
     }
@@ -151,6 +152,7 @@ impl Endpoint {
         self.routing().avoid(peer.id);
         peer.lose();
         self.room.announce();
+        self.inbox.arrive(Arrival::Gone(peer.id));
     }
 }
 

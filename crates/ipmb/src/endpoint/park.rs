@@ -11,7 +11,7 @@ use crate::{
     peer::{Outbound, Peer, Progress},
     region::Flight,
 };
-use ipmb_core::{Body, MAX_INLINE_BODY, ParkId, Quotas, Selector, ToController};
+use ipmb_core::{Body, Correlation, MAX_INLINE_BODY, ParkId, Quotas, Selector, ToController};
 use ipmb_sys::{OwnedObject, boot_time_ns, publish_bytes};
 use std::{collections::BTreeMap, io, os::fd::AsFd, sync::Arc, time::Duration};
 
@@ -34,6 +34,8 @@ pub(crate) struct ParkedMessage {
     /// The message's own, then those of its memory regions.
     pub(crate) objects: Vec<Object>,
     pub(crate) flights: Vec<Flight>,
+    /// The number under which the inbox expects a reply.
+    pub(crate) request: Option<u64>,
     pub(crate) state: ParkState,
     /// How far the driver has come with sending it.
     pub(crate) sending: Option<Vec<(Arc<Peer>, Progress)>>,
@@ -99,7 +101,7 @@ impl ParkedMessage {
 impl Endpoint {
     /// Has a message kept until somebody matches. Returns when it is kept, or when patience is
     /// over: then this endpoint goes on keeping it.
-    pub(super) fn park(
+    pub(crate) fn park(
         &self,
         selector: &Selector,
         outbound: &mut Outbound<'_>,
@@ -245,6 +247,7 @@ fn prepare(selector: &Selector, outbound: &Outbound<'_>) -> io::Result<ParkedMes
         sequence_at,
         objects,
         flights: std::mem::take(&mut progress.flights),
+        request: outbound.correlation.map(Correlation::number),
         state: ParkState::Asked,
         sending: None,
     })

@@ -125,6 +125,29 @@ impl Routing {
         Some(())
     }
 
+    /// Somebody who has asked us something, if we have written to it before.
+    #[inline]
+    pub(crate) fn asker(&mut self, id: EndpointId) -> Option<(&[Arc<Peer>], &mut Scratch)> {
+        let peer = std::slice::from_ref(self.peers.get(&id)?);
+        Some((peer, &mut self.scratch))
+    }
+
+    /// Somebody who has asked us something, if it is still there.
+    pub(crate) fn route_to_asker(&mut self, id: EndpointId) -> Route {
+        let peer = match self.gone.contains(&id) || self.is_deaf(id) {
+            true => None,
+            false => self.peer(id).or_else(|| self.known(id)),
+        };
+        peer.into_iter().collect()
+    }
+
+    /// Whether it is on the bus and receives no more.
+    pub(crate) fn is_deaf(&self, id: EndpointId) -> bool {
+        self.directory
+            .get(id)
+            .is_some_and(|member| !member.receiving)
+    }
+
     /// The directory, unless it is known to be out of date.
     pub(crate) fn known_directory(&mut self) -> Option<Directory> {
         (!self.is_stale()).then(|| self.directory.clone())

@@ -1,7 +1,9 @@
 //! From the bytes and objects that came in to a message.
 
 use crate::{MemoryRegion, Object, region::Block};
-use ipmb_core::{FrameError, LaneMessage, MessageHeader, ParkId, RegionId, TypeId};
+use ipmb_core::{
+    Correlation, EndpointId, FrameError, LaneMessage, MessageHeader, ParkId, RegionId, TypeId,
+};
 use ipmb_sys::{OwnedObject, is_out_of_descriptors};
 use std::{collections::HashMap, io, ops::Range, sync::Arc};
 
@@ -13,18 +15,22 @@ pub(crate) struct Incoming {
     pub(crate) objects: Vec<Object>,
     pub(crate) regions: Vec<MemoryRegion>,
     pub(crate) parked: Option<ParkId>,
+    pub(crate) from: EndpointId,
+    pub(crate) correlation: Option<Correlation>,
 }
 
 impl Incoming {
     /// A message without attachments.
     #[inline]
-    pub(super) fn plain(type_id: TypeId, payload: Range<usize>) -> Self {
+    pub(super) fn plain(from: EndpointId, type_id: TypeId, payload: Range<usize>) -> Self {
         Self {
             type_id,
             payload,
             objects: Vec::new(),
             regions: Vec::new(),
             parked: None,
+            from,
+            correlation: None,
         }
     }
 }
@@ -45,6 +51,10 @@ impl Delivery {
             } => (header, payload),
             Frame::Forget(_) | Frame::Declare(_) => return Err(Malformed::Unexpected),
         };
+        // Who waits for a reply is on the bus, and not waited for.
+        if let Some(Correlation::Reply(_)) = header.correlation {
+            return Err(Malformed::Unexpected);
+        }
         let objects = std::mem::take(&mut self.objects);
         if objects.len() as u64 != header.objects_beside() {
             return Err(Malformed::Objects);
@@ -54,7 +64,7 @@ impl Delivery {
         if let Err(error) = attached.open_regions(&header, &mut regions) {
             tracing::warn!(%error, "a memory region of a parked message cannot be mapped");
         }
-        Ok(attached.assemble(header, payload, &regions))
+        Ok(attached.assemble(self.id.sender, header, payload, &regions))
     }
 }
 
@@ -171,6 +181,7 @@ impl Attached {
     /// Puts a message together whose regions are known as far as they can be.
     pub(super) fn assemble(
         self,
+        from: EndpointId,
         header: MessageHeader,
         payload: Range<usize>,
         known: &HashMap<RegionId, Arc<Block>>,
@@ -186,6 +197,8 @@ impl Attached {
             objects: self.users,
             regions: regions.collect(),
             parked: header.parked,
+            from,
+            correlation: header.correlation,
         }
     }
 }

@@ -1,22 +1,34 @@
 //! The receiving side: what an endpoint receives through.
 
 mod attachments;
+mod kept;
 mod queue;
+mod reply;
+mod requests;
 mod rx;
 mod source;
 mod spin;
 
 pub(crate) use attachments::Delivery;
+pub(crate) use requests::NoReply;
 pub use rx::Statistics;
 
-use crate::{Message, MessageBox, RecvError, memory::Shared, patience::Patience};
+use crate::{
+    Message, MessageBox, RecvError,
+    memory::Shared,
+    patience::Patience,
+    request::{Relation, ReplyTo},
+};
+use attachments::Incoming;
+use ipmb_core::{Correlation, EndpointId};
 use ipmb_lane::{BiasedGuard, BiasedMutex, READY_LEN, ReadySet, Sleeper};
-use ipmb_sys::{Channel, Doorbell, OwnedObject, Purpose, create_memory, page_size};
+use ipmb_sys::{Channel, Doorbell, OwnedObject, Poller, Purpose, create_memory, page_size};
+use requests::Requests;
 use rx::{Next, Rx};
 use std::{
     io,
     os::fd::BorrowedFd,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -30,17 +42,20 @@ pub(crate) struct Inbox {
     arrivals: Mutex<Vec<Arrival>>,
     state: BiasedMutex<State>,
     turns: Turns,
+    /// Tells each ring of the doorbell, whether it was rung before or not.
+    rings: OnceLock<Poller>,
 }
 
 struct State {
-    /// Taken out by a thread while it sleeps.
+    /// Taken out by a thread in `recv` while it sleeps.
     rx: Option<Box<Rx>>,
+    requests: Requests,
     closed: bool,
     /// Somebody watches the doorbell instead of calling `recv`.
     watched: bool,
     /// The doorbell is rung for it.
     rung: bool,
-    /// So many threads wait until that one is back.
+    /// So many threads in `recv` wait until the one that sleeps is back.
     waiting: u32,
 }
 
@@ -57,13 +72,15 @@ pub(crate) type PairId = u64;
 
 /// What the driver tells the receiving side.
 pub(crate) enum Arrival {
-    /// A sender, and the channel on which it offers its lanes. The driver reads the first packet
+    /// A sender, its process, and the channel on which it offers its lanes. The driver reads the first packet
     /// on it; there is nothing to read before it has announced news.
-    Sender(PairId, u32, Arc<Channel>),
+    Sender(PairId, EndpointId, u32, Arc<Channel>),
     /// There is something to read on a sender's channel.
     ChannelNews(PairId),
     /// The sender is gone; what it sent is still there to be read.
     SenderGone(PairId),
+    /// An endpoint has left, or receives no more. What it sent is still there to be read.
+    Gone(EndpointId),
     /// A message that was parked before we joined.
     Parked(Delivery),
     /// The endpoint has lost the bus for good.
@@ -91,12 +108,14 @@ impl Inbox {
             arrivals: Mutex::default(),
             state: BiasedMutex::new(State {
                 rx: Some(Box::new(Rx::new(limits, sleeper, bits))),
+                requests: Requests::new(limits.budget),
                 closed: false,
                 watched: false,
                 rung: false,
                 waiting: 0,
             }),
             turns: Turns::default(),
+            rings: OnceLock::new(),
         })
     }
 
@@ -116,11 +135,13 @@ impl Inbox {
         if state.closed {
             return self.arrivals().clear();
         }
-        let Some(rx) = state.rx.as_deref_mut() else {
+        let State { rx, requests, .. } = &mut *state;
+        let Some(rx) = rx.as_deref_mut() else {
             return self.doorbell.ring();
         };
         self.hand_over_arrivals(rx);
         rx.scan();
+        requests.bury(rx, &self.doorbell);
         if rx.has_news() || rx.is_lost() {
             self.doorbell.ring();
         }
@@ -131,7 +152,7 @@ impl Inbox {
     #[inline]
     pub(crate) fn receive_at_once<R: MessageBox>(&self) -> Option<Result<R, RecvError>> {
         self.state.with(|state| {
-            if state.watched || state.waiting > 0 {
+            if state.watched || state.waiting > 0 || state.requests.sleeper.is_some() {
                 return None;
             }
             let rx = state.rx.as_deref_mut()?;
@@ -150,7 +171,8 @@ impl Inbox {
     ) -> Result<Option<Message<R>>, RecvError> {
         let mut state = self.state.lock();
         loop {
-            let Some(rx) = state.rx.as_deref_mut() else {
+            let State { rx, requests, .. } = &mut *state;
+            let Some(rx) = rx.as_deref_mut() else {
                 // Another thread waits for a message; it is served first.
                 match self.wait_for_turn(state, patience) {
                     Some(again) => state = again,
@@ -158,20 +180,29 @@ impl Inbox {
                 }
                 continue;
             };
-            match self.next::<R>(rx) {
+            match self.next::<R>(rx, requests) {
                 Ok(None) => {}
                 result => {
-                    self.settle(&mut state);
-                    self.pass_turn(&state);
+                    self.leave(&mut state);
                     return result;
                 }
             }
             if patience.is_over() {
-                self.settle(&mut state);
-                self.pass_turn(&state);
+                self.leave(&mut state);
                 return Ok(None);
             }
             if rx.spin() {
+                continue;
+            }
+            if requests.sleeper.is_some() {
+                // It sleeps for us too; but what we have read has to be told anew.
+                requests.read = true;
+                if self.get_ready_to_sleep(rx, requests) && !rx.has_news() {
+                    match self.wait_for_turn(state, patience) {
+                        Some(again) => state = again,
+                        None => return Ok(None),
+                    }
+                }
                 continue;
             }
             let Some(mut rx) = state.rx.take() else {
@@ -200,37 +231,55 @@ impl Inbox {
     }
 
     pub(crate) fn statistics(&self) -> Statistics {
-        self.state
-            .lock()
-            .rx
-            .as_ref()
-            .map_or_else(Statistics::default, |rx| rx.statistics())
+        let state = self.state.lock();
+        let rx = state.rx.as_ref();
+        rx.map_or_else(Statistics::default, |rx| Statistics {
+            unexpected_replies: state.requests.unexpected(),
+            ..rx.statistics()
+        })
     }
 
-    /// Receives no more: whoever sends to us will see it.
-    pub(crate) fn close(&self) {
+    /// Receives no more: whoever sends to us will see it. Returns who has asked us something.
+    pub(crate) fn close(&self) -> Vec<EndpointId> {
+        let mut askers = Vec::new();
         let mut state = self.state.lock();
         state.closed = true;
         let rx = state.rx.take();
+        state.requests.call_all(&self.doorbell);
         drop(state);
         if let Some(mut rx) = rx {
             let arrivals = std::mem::take(&mut *self.arrivals());
             rx.take_arrivals(arrivals);
-            rx.close();
+            askers = rx.close();
         }
         self.arrivals().clear();
+        askers
     }
 
-    fn next<R: MessageBox>(&self, rx: &mut Rx) -> Result<Option<Message<R>>, RecvError> {
+    fn next<R: MessageBox>(
+        &self,
+        rx: &mut Rx,
+        requests: &mut Requests,
+    ) -> Result<Option<Message<R>>, RecvError> {
         // Bounded, because a hostile sender can always show news that come to nothing.
         let mut looks = 0;
         loop {
             if rx.wants_arrivals() {
                 self.hand_over_arrivals(rx);
             }
-            let incoming = match rx.next()? {
+            if requests.sleeper.is_some() && !requests.read {
+                requests.read = requests.kept.is_full() || requests.has_news(rx);
+            }
+            let next = match rx.next_kept(&mut requests.kept) {
+                Some(incoming) => Next::Message(incoming),
+                None => rx.next()?,
+            };
+            let incoming = match next {
                 Next::Message(incoming) => incoming,
-                Next::Nothing if rx.has_scanned() || looks > 1 => return Ok(None),
+                Next::Nothing if rx.has_scanned() || looks > 1 => {
+                    requests.bury(rx, &self.doorbell);
+                    return Ok(None);
+                }
                 Next::Nothing => {
                     looks += 1;
                     self.hand_over_arrivals(rx);
@@ -238,11 +287,13 @@ impl Inbox {
                     continue;
                 }
             };
+            if let Some(Correlation::Reply(number)) = incoming.correlation {
+                let (incoming, bytes) = rx.take_out(incoming);
+                requests.reply(number, incoming, bytes, &self.doorbell);
+                continue;
+            }
             match rx.decode(&incoming) {
-                Ok(payload) => {
-                    let (objects, regions) = (incoming.objects, incoming.regions);
-                    return Ok(Some(Message::received(payload, objects, regions)));
-                }
+                Ok(payload) => return Ok(Some(message_of(incoming, payload))),
                 Err(error) => rx.judge(error)?,
             }
         }
@@ -266,25 +317,58 @@ impl Inbox {
         rx.scan();
     }
 
+    /// Ends a thread's stay: others go on.
+    fn leave(&self, state: &mut State) {
+        self.settle(state);
+        self.pass_turn(state);
+        let State {
+            rx: Some(rx),
+            requests,
+            watched,
+            waiting,
+            ..
+        } = state
+        else {
+            return;
+        };
+        if let Some(number) = requests.sleeper {
+            if requests.read && !self.get_ready_to_sleep(rx, requests) {
+                requests.call(number, &self.doorbell);
+            }
+            return;
+        }
+        if !*watched {
+            rx.disarm();
+        }
+        if *waiting == 0 {
+            requests.call_next();
+        }
+    }
+
     /// Keeps the promise of [`watch`](Self::watch): the doorbell is rung if and only if there is
     /// something to receive.
     fn settle(&self, state: &mut State) {
         if !state.watched {
             return;
         }
-        let Some(rx) = state.rx.as_deref_mut() else {
+        let State {
+            rx, requests, rung, ..
+        } = state;
+        let Some(rx) = rx.as_deref_mut() else {
             return; // the sleeping thread settles when it returns
         };
-        if state.rung && rx.has_news() {
+        if *rung && rx.has_news() {
             return;
         }
         self.doorbell.clear();
         rx.disarm();
         rx.arm();
+        requests.read = false;
         self.hand_over_arrivals(rx);
         rx.scan();
-        state.rung = rx.has_news();
-        if state.rung {
+        requests.bury(rx, &self.doorbell);
+        *rung = rx.has_news() || !requests.kept.is_empty() || requests.is_called();
+        if *rung {
             self.doorbell.ring();
         }
     }
@@ -328,6 +412,16 @@ impl Inbox {
     fn arrivals(&self) -> MutexGuard<'_, Vec<Arrival>> {
         self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the user gets.
+fn message_of<T: MessageBox>(incoming: Incoming, payload: T) -> Message<T> {
+    let mut message = Message::received(payload, incoming.objects, incoming.regions);
+    if let Some(Correlation::Request(number)) = incoming.correlation {
+        let endpoint = incoming.from;
+        message.relation = Relation::Request(ReplyTo { endpoint, number });
+    }
+    message
 }
 
 impl Turns {

@@ -2,13 +2,14 @@
 
 use super::{
     Arrival, Limits, PairId,
-    attachments::{Delivery, Incoming},
+    attachments::{Delivery, Incoming, Malformed},
+    kept::Kept,
     queue::Queue,
     source::{Pull, PullError, Source},
     spin::Spin,
 };
 use crate::{Error, MessageBox, RecvError, bytes::Received, memory::Shared, peer::ENVELOPE};
-use ipmb_core::{ParkId, TypeId};
+use ipmb_core::{EndpointId, ParkId, TypeId};
 use ipmb_lane::{ReadySet, Sleeper};
 use std::{
     collections::{HashMap, VecDeque},
@@ -31,6 +32,8 @@ const ROUNDS: u32 = 8;
 const PATIENCE: u32 = 1024;
 /// So many ids of parked messages are remembered, lest one come twice.
 const REMEMBERED: usize = 4096;
+/// From this size on a payload is moved instead of copied, in bytes.
+const LARGE: usize = 4096;
 
 /// What this endpoint has received so far that did not reach the user.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub struct Statistics {
     pub dropped: u64,
     /// Senders that were cut off because they did not keep to the protocol.
     pub cut_off: u64,
+    /// Replies that came too late, or a second time, or from somebody else than who was asked.
+    pub unexpected_replies: u64,
 }
 
 pub(super) struct Rx {
@@ -63,6 +68,10 @@ pub(super) struct Rx {
     express: (u32, usize),
     scanned: bool,
     parked: VecDeque<Delivery>,
+    /// Who has asked something that was parked.
+    askers: Vec<EndpointId>,
+    /// Who is gone, for those who wait for replies.
+    pub(super) departed: Vec<EndpointId>,
     seen: VecDeque<ParkId>,
     buffer: Vec<u8>,
     statistics: Statistics,
@@ -92,6 +101,8 @@ impl Rx {
             express: (0, 0),
             scanned: false,
             parked: VecDeque::new(),
+            askers: Vec::new(),
+            departed: Vec::new(),
             seen: VecDeque::new(),
             buffer: Vec::new(),
             statistics: Statistics::default(),
@@ -148,11 +159,7 @@ impl Rx {
                     self.pass(index, true);
                     return Err(RecvError::Resources(error));
                 }
-                Err(PullError::Malformed(why)) => {
-                    tracing::warn!(pid = source.pid, %why, "a sender is cut off");
-                    self.statistics.cut_off += 1;
-                    self.remove(index);
-                }
+                Err(PullError::Malformed(why)) => self.cut_off(index, &why),
             }
         }
         if self.lost && !self.has_news() {
@@ -161,6 +168,58 @@ impl Rx {
             ));
         }
         Ok(Next::Nothing)
+    }
+
+    /// The next message of one endpoint.
+    pub(super) fn next_from(&mut self, from: EndpointId) -> Result<Option<Incoming>, RecvError> {
+        self.express.0 = 0;
+        let longest = self.limits.message.saturating_add(ENVELOPE as u64);
+        for _ in 0..PATIENCE {
+            let is_it = |it: &Source| it.endpoint == from && it.has_news();
+            let mut sources = self.sources.iter();
+            let index = sources.position(|source| source.as_ref().is_some_and(is_it));
+            let Some((index, source)) =
+                index.and_then(|index| Some((index, self.sources[index].as_mut()?)))
+            else {
+                break;
+            };
+            match source.pull(&mut self.buffer, longest) {
+                Ok(Pull::Message(incoming)) => {
+                    self.since_scan += 1;
+                    self.scanned = false;
+                    if incoming.parked.is_none_or(|id| self.is_new(id)) {
+                        return Ok(Some(incoming));
+                    }
+                }
+                Ok(Pull::More) => {}
+                Ok(Pull::Nothing) => break,
+                Err(PullError::Resources(error)) => return Err(RecvError::Resources(error)),
+                Err(PullError::Malformed(why)) => self.cut_off(index, &why),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next message of those that were kept. What was parked before we joined comes first.
+    #[inline]
+    pub(super) fn next_kept(&mut self, kept: &mut Kept) -> Option<Incoming> {
+        if kept.is_empty() || !self.parked.is_empty() {
+            return None;
+        }
+        let (incoming, bytes) = kept.pop()?;
+        self.buffer = bytes;
+        Some(incoming)
+    }
+
+    /// A message that is to outlive the next one, and the bytes in which its payload lies.
+    pub(super) fn take_out(&mut self, mut incoming: Incoming) -> (Incoming, Vec<u8>) {
+        if incoming.payload.len() >= LARGE {
+            return (incoming, std::mem::take(&mut self.buffer));
+        }
+        let bytes = self.buffer.get(incoming.payload.clone());
+        let bytes = bytes.unwrap_or_default().to_vec();
+        incoming.payload = 0..bytes.len();
+        (incoming, bytes)
     }
 
     /// The payload of the message taken last, if it is all of what came.
@@ -233,10 +292,11 @@ impl Rx {
     pub(super) fn take_arrivals(&mut self, arrivals: Vec<Arrival>) {
         for arrival in arrivals {
             match arrival {
-                Arrival::Sender(id, pid, channel) => {
+                Arrival::Sender(id, endpoint, pid, channel) => {
                     let index = self.vacant();
                     let slot = index as u32;
-                    self.sources[index] = Some(Source::new(pid, channel, slot, self.limits.budget));
+                    let budget = self.limits.budget;
+                    self.sources[index] = Some(Source::new(endpoint, pid, channel, slot, budget));
                     self.by_id.insert(id, index);
                 }
                 Arrival::ChannelNews(id) => {
@@ -252,6 +312,7 @@ impl Rx {
                         }
                     }
                 }
+                Arrival::Gone(endpoint) => self.departed.push(endpoint),
                 Arrival::Parked(delivery) => self.parked.push_back(delivery),
                 Arrival::Lost => self.lost = true,
             }
@@ -283,13 +344,26 @@ impl Rx {
         !self.parked.is_empty() || self.sources.iter().flatten().any(Source::has_news)
     }
 
+    /// Whether there is something to read from one endpoint.
+    #[inline]
+    pub(super) fn has_news_from(&self, endpoint: EndpointId) -> bool {
+        let is_it = |source: &Source| source.endpoint == endpoint && source.has_news();
+        self.sources.iter().flatten().any(is_it)
+    }
+
     /// Whether the endpoint has lost the bus for good.
     pub(super) fn is_lost(&self) -> bool {
         self.lost
     }
 
     /// Looks for news for a while, if that has paid off before.
+    #[inline]
     pub(super) fn spin(&mut self) -> bool {
+        self.spin_for(Self::glance)
+    }
+
+    /// Looks for certain news.
+    pub(super) fn spin_for(&mut self, glance: impl Fn(&Self) -> bool) -> bool {
         let budget = self.spin.budget();
         if budget.is_zero() {
             return false;
@@ -297,7 +371,7 @@ impl Rx {
         let start = Instant::now();
         for round in 0.. {
             for _ in 0..LOOKS {
-                if self.glance() {
+                if glance(self) {
                     self.scanned = false;
                     self.spin.spun(true);
                     return true;
@@ -308,7 +382,7 @@ impl Rx {
             if round >= ROUNDS {
                 std::thread::yield_now();
             }
-            if start.elapsed() >= budget && !self.glance() {
+            if start.elapsed() >= budget && !glance(self) {
                 break;
             }
         }
@@ -328,6 +402,10 @@ impl Rx {
         self.sleeper.disarm();
     }
 
+    pub(super) fn is_armed(&self) -> bool {
+        self.sleeper.is_armed()
+    }
+
     pub(super) fn statistics(&self) -> Statistics {
         let dropped: u64 = self.sources.iter().flatten().map(Source::dropped).sum();
         Statistics {
@@ -336,14 +414,18 @@ impl Rx {
         }
     }
 
-    pub(super) fn close(&mut self) {
-        for source in &mut self.sources {
-            if let Some(source) = source.take() {
-                source.close();
-            }
-        }
+    /// Receives no more. Returns who has asked something.
+    pub(super) fn close(&mut self) -> Vec<EndpointId> {
         // Opened, so that the regions in them are given back.
         while self.next_parked().is_some() {}
+        let mut askers = std::mem::take(&mut self.askers);
+        for source in &mut self.sources {
+            if let Some(source) = source.take() {
+                let endpoint = source.endpoint;
+                askers.extend(source.close().then_some(endpoint));
+            }
+        }
+        askers
     }
 
     fn next_parked(&mut self) -> Option<Incoming> {
@@ -353,6 +435,9 @@ impl Rx {
             }
             match delivery.open() {
                 Ok(incoming) => {
+                    if incoming.correlation.is_some() && !self.askers.contains(&incoming.from) {
+                        self.askers.push(incoming.from);
+                    }
                     self.buffer = delivery.body;
                     let size = self.payload(&incoming).size();
                     if size as u64 <= self.limits.message {
@@ -450,12 +535,17 @@ impl Rx {
             Err(PullError::Resources(error)) => {
                 tracing::warn!(pid = source.pid, %error, "a sender's lane cannot be mapped yet");
             }
-            Err(PullError::Malformed(why)) => {
-                tracing::warn!(pid = source.pid, %why, "a sender is cut off");
-                self.statistics.cut_off += 1;
-                self.remove(index);
-            }
+            Err(PullError::Malformed(why)) => self.cut_off(index, &why),
         }
+    }
+
+    fn cut_off(&mut self, index: usize, why: &Malformed) {
+        if let Some(source) = &self.sources[index] {
+            tracing::warn!(pid = source.pid, %why, "a sender is cut off");
+            self.departed.push(source.endpoint);
+        }
+        self.statistics.cut_off += 1;
+        self.remove(index);
     }
 
     fn vacant(&mut self) -> usize {

@@ -7,7 +7,9 @@ use crate::{
     peer::{PairPacket, largest_lane},
     region::Block,
 };
-use ipmb_core::{DeclaredTypes, LaneMessage, MessageHeader, RegionId, TypeId};
+use ipmb_core::{
+    Correlation, DeclaredTypes, EndpointId, LaneMessage, MessageHeader, RegionId, TypeId,
+};
 use ipmb_lane::{Consumer, Popped, memory_len};
 use ipmb_sys::{Access, Channel, ChannelRecvError, Doorbell, OwnedObject, map_memory};
 use std::{
@@ -22,6 +24,7 @@ const SMALLEST_LANE: usize = 4 << 10;
 const FEW_REGIONS: usize = 4;
 
 pub(super) struct Source {
+    pub(super) endpoint: EndpointId,
     /// For the log.
     pub(super) pid: u32,
     channel: Arc<Channel>,
@@ -44,6 +47,8 @@ pub(super) struct Source {
     /// A message whose objects could not be taken over yet.
     stalled: Option<(Pending, Vec<u8>)>,
     pub(super) gone: bool,
+    /// It has sent a request.
+    asked: bool,
     dropped_before: u64,
 }
 
@@ -79,8 +84,15 @@ impl<E: Into<Malformed>> From<E> for PullError {
 }
 
 impl Source {
-    pub(super) fn new(pid: u32, channel: Arc<Channel>, slot: u32, budget: u64) -> Self {
+    pub(super) fn new(
+        endpoint: EndpointId,
+        pid: u32,
+        channel: Arc<Channel>,
+        slot: u32,
+        budget: u64,
+    ) -> Self {
         Self {
+            endpoint,
             pid,
             channel,
             slot,
@@ -94,6 +106,7 @@ impl Source {
             tidy_at: FEW_REGIONS,
             stalled: None,
             gone: false,
+            asked: false,
             dropped_before: 0,
         }
     }
@@ -147,16 +160,15 @@ impl Source {
         match popped {
             Popped::Message {
                 tag: LaneMessage::TAG,
-            } => match MessageHeader::parse_fixed(buffer) {
-                Some((type_id, payload)) => {
-                    let start = buffer.len() - payload.len();
-                    Ok(Pull::Message(Incoming::plain(type_id, start..buffer.len())))
-                }
-                None => self.open_frame(buffer),
-            },
+            } => self.open_envelope(buffer),
             Popped::Message { tag } => {
                 let type_id = self.types.type_of(tag)?;
-                Ok(Pull::Message(Incoming::plain(type_id, 0..buffer.len())))
+                let payload = 0..buffer.len();
+                Ok(Pull::Message(Incoming::plain(
+                    self.endpoint,
+                    type_id,
+                    payload,
+                )))
             }
             Popped::Partial => Ok(Pull::More),
             Popped::Empty if lane.is_retired() => self.next_lane(),
@@ -171,6 +183,22 @@ impl Source {
         }
     }
 
+    #[inline]
+    fn open_envelope(&mut self, buffer: &mut Vec<u8>) -> Result<Pull, PullError> {
+        let (type_id, correlation, payload) = match MessageHeader::parse_fixed(buffer) {
+            Some((type_id, payload)) => (type_id, None, payload),
+            None => match MessageHeader::parse_correlated(buffer) {
+                Some((type_id, correlation, payload)) => (type_id, Some(correlation), payload),
+                None => return self.open_frame(buffer),
+            },
+        };
+        let payload = buffer.len() - payload.len()..buffer.len();
+        let mut incoming = Incoming::plain(self.endpoint, type_id, payload);
+        incoming.correlation = correlation;
+        self.asked |= matches!(correlation, Some(Correlation::Request(_)));
+        Ok(Pull::Message(incoming))
+    }
+
     fn open_frame(&mut self, buffer: &mut Vec<u8>) -> Result<Pull, PullError> {
         match Frame::parse(buffer)? {
             Frame::Message {
@@ -178,6 +206,7 @@ impl Source {
                 sequence,
                 payload,
             } => {
+                self.asked |= matches!(header.correlation, Some(Correlation::Request(_)));
                 let pending = Pending {
                     header,
                     sequence,
@@ -214,7 +243,8 @@ impl Source {
     }
 
     /// Receives no more. What is unread is taken and dropped, so that its holds are given back.
-    pub(super) fn close(mut self) {
+    /// Returns whether the sender has ever asked something.
+    pub(super) fn close(mut self) -> bool {
         for lane in &mut self.lanes {
             lane.close();
         }
@@ -229,13 +259,19 @@ impl Source {
         if let Some(room) = &self.room {
             room.ring();
         }
+        self.asked
     }
 
     fn complete(&mut self, mut pending: Pending, buffer: &mut Vec<u8>) -> Result<Pull, PullError> {
         match self.attach_objects(&mut pending) {
             Ok(()) => {
                 let attached = pending.attached.unwrap_or_default();
-                let message = attached.assemble(pending.header, pending.payload, &self.regions);
+                let message = attached.assemble(
+                    self.endpoint,
+                    pending.header,
+                    pending.payload,
+                    &self.regions,
+                );
                 Ok(Pull::Message(message))
             }
             Err(PullError::Resources(error)) => {

@@ -9,8 +9,8 @@ use crate::{
     region::Block,
 };
 use ipmb_core::{
-    DeclaredTypes, LaneMessage, MessageHeader, Overflow, PLAIN_HEADER_LEN, ReceiveLimits, RegionId,
-    TypeId,
+    CORRELATED_HEADER_LEN, Correlation, DeclaredTypes, LaneMessage, MessageHeader, Overflow,
+    ReceiveLimits, RegionId, TypeId,
 };
 use ipmb_lane::{Grant, Producer, ReadySet, Waker};
 use ipmb_sys::{Channel, Doorbell};
@@ -52,7 +52,7 @@ pub(crate) struct Line {
 }
 
 /// What stands around the data of a [`BytesMessage`](crate::BytesMessage), at most.
-const ENVELOPE_LEN: usize = PLAIN_HEADER_LEN + TAIL_LEN;
+const ENVELOPE_LEN: usize = CORRELATED_HEADER_LEN + TAIL_LEN;
 
 /// What came of an attempt to send.
 pub(crate) enum Attempt {
@@ -116,6 +116,7 @@ impl Line {
     pub(crate) fn send_direct<T: MessageBox>(
         &mut self,
         payload: &T,
+        correlation: Option<Correlation>,
         limit: u64,
         room: &Doorbell,
     ) -> AtOnce {
@@ -134,7 +135,10 @@ impl Line {
             Some(message) => (RAW, message.data.len() + ENVELOPE_LEN),
             None => (payload.uuid(), guess),
         };
-        let tag = self.tag(type_id);
+        let tag = match correlation {
+            None => self.tag(type_id),
+            Some(_) => LaneMessage::TAG,
+        };
         let Some(lane) = self.lanes.last_mut() else {
             return AtOnce::Not;
         };
@@ -149,11 +153,13 @@ impl Line {
                 AtOnce::Not
             };
         };
-        if tag == LaneMessage::TAG {
-            let header = MessageHeader::encode_fixed(type_id);
-            if grant.write(&header).is_err() {
-                return AtOnce::Not;
-            }
+        let header = match correlation {
+            _ if tag != LaneMessage::TAG => Ok(()),
+            None => grant.write(&MessageHeader::encode_fixed(type_id)),
+            Some(it) => grant.write(&MessageHeader::encode_correlated(type_id, it)),
+        };
+        if header.is_err() {
+            return AtOnce::Not;
         }
         let start = grant.written();
         if let Some(message) = payload.as_bytes_message() {

@@ -5,7 +5,7 @@ use crate::{
     bytes::{RAW, Tail},
     region::{Block, Flight},
 };
-use ipmb_core::{LaneMessage, MessageHeader, PLAIN_HEADER_LEN, ParkId};
+use ipmb_core::{Correlation, LaneMessage, MessageHeader, PLAIN_HEADER_LEN, ParkId};
 use ipmb_sys::BorrowedObject;
 use std::{borrow::Cow, io, os::fd::AsFd, sync::Arc};
 
@@ -27,6 +27,8 @@ pub(crate) struct Outbound<'a> {
     pub(crate) regions: &'a [crate::MemoryRegion],
     /// Set when the message was parked before: the receiver may have got it that way.
     pub(crate) parked: Option<ParkId>,
+    /// Set if the message is a request or a reply.
+    pub(crate) correlation: Option<Correlation>,
     /// Whether it has attachments, and therefore a number.
     numbered: bool,
 }
@@ -53,6 +55,7 @@ impl<'a> Outbound<'a> {
             objects: &message.objects,
             regions: &message.memory_regions,
             parked: None,
+            correlation: None,
             numbered: !message.objects.is_empty() || !message.memory_regions.is_empty(),
         })
     }
@@ -78,6 +81,7 @@ impl<'a> Outbound<'a> {
             objects,
             regions: &[],
             parked: None,
+            correlation: None,
             numbered: has_attachments,
         }
     }
@@ -96,7 +100,7 @@ impl<'a> Outbound<'a> {
 
     /// Whether there is nothing to say of it but its type.
     pub(crate) fn is_plain(&self) -> bool {
-        !self.numbered && self.parked.is_none()
+        !self.numbered && self.parked.is_none() && self.correlation.is_none()
     }
 }
 
@@ -204,6 +208,7 @@ impl Progress {
                 .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?,
             regions: Default::default(),
             parked: outbound.parked,
+            correlation: outbound.correlation,
         };
         for (index, flight) in self.flights.iter().enumerate() {
             let known = knows(flight.block());

@@ -4,7 +4,8 @@
 
 use super::{Job, hear, say};
 use ipmb::{
-    EndpointReceiver, EndpointSender, MemoryRegion, Message, RecvError, Selector, SendError, label,
+    EndpointReceiver, EndpointSender, MemoryRegion, Message, RecvError, RequestError, Selector,
+    SendError, label,
 };
 use std::{sync::Arc, thread};
 
@@ -72,6 +73,9 @@ fn try_all(
     }
     if !matches!(receiver.try_recv(), Err(RecvError::Forked)) {
         return 4;
+    }
+    if !matches!(sender.request(message()), Err(RequestError::Forked)) {
+        return 5;
     }
     drop((sender, receiver, copy));
     0

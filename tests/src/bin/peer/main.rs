@@ -1,7 +1,9 @@
 //! A process under test: `peer ROLE DIRECTORY ARGUMENTS…`. Each role is a file here.
 
+mod asker;
 mod attachments;
 mod candidate;
+mod clerk;
 mod echo;
 mod filler;
 mod forker;
@@ -45,8 +47,10 @@ fn main() {
         arguments: arguments.collect(),
     };
     match role.as_str() {
+        "asker" => asker::run(&job),
         "attachments" => attachments::run(&job),
         "candidate" => candidate::run(&job),
+        "clerk" => clerk::run(&job),
         "echo" => echo::run(&job),
         "filler" => filler::run(&job),
         "forker" => forker::run(&job),

@@ -24,7 +24,7 @@ fn line() -> (Channel, Producer<Shared>, Source) {
     let packet = PairPacket::Lane { number: 0 }.encode();
     ours.try_send(&packet, &[object.as_fd(), room.as_fd()])
         .unwrap();
-    let mut source = Source::new(0, Arc::new(theirs), 0, 1 << 20);
+    let mut source = Source::new(ipmb_core::EndpointId(1), 0, Arc::new(theirs), 0, 1 << 20);
     assert!(source.channel_news().is_ok());
     (ours, producer, source)
 }

@@ -1,0 +1,115 @@
+//! Sending a request.
+
+use super::RequestError;
+use crate::{
+    Message, MessageBox, SelectorMode, SendError,
+    endpoint::{AtOnce, Endpoint, Target},
+    inbox::{Arrival, NoReply},
+    patience::Patience,
+    peer::{Contact, Outbound},
+};
+use ipmb_core::{Correlation, EndpointId};
+
+impl Endpoint {
+    /// Sends a request, and says under which number the inbox expects the reply.
+    pub(crate) fn ask<T: MessageBox>(
+        &self,
+        message: &Message<T>,
+        patience: Patience,
+    ) -> Result<u64, RequestError> {
+        if message.selector.mode != SelectorMode::Unicast {
+            return Err(RequestError::Multicast);
+        }
+        if self.is_forked() {
+            return Err(RequestError::Forked);
+        }
+        // From now on, as the reply may be quicker than we are.
+        let number = self
+            .inbox
+            .expect_reply()
+            .ok_or(RequestError::ReceiverDropped)?;
+        let mut at_once = self.ask_at_once(message, number);
+        if matches!(at_once, AtOnce::Full) {
+            self.await_room(&message.selector);
+            at_once = self.ask_at_once(message, number);
+        }
+        let result = match at_once {
+            AtOnce::Sent => Ok(()),
+            AtOnce::Full | AtOnce::Not => self.ask_patiently(message, number, patience),
+        };
+        if result.is_err() {
+            self.inbox.forget_request(number);
+        }
+        result.map(|()| number)
+    }
+
+    fn ask_patiently<T: MessageBox>(
+        &self,
+        message: &Message<T>,
+        number: u64,
+        patience: Patience,
+    ) -> Result<(), RequestError> {
+        let mut outbound = Outbound::encode(message)?;
+        outbound.correlation = Some(Correlation::Request(number));
+        self.check_size(&outbound, self.options.message_limit)?;
+        loop {
+            let route = self.route(Target::Selector(&message.selector), patience)?;
+            let Some(peer) = route.first() else {
+                if message.selector.ttl.is_zero() {
+                    return Err(RequestError::NobodyMatches);
+                }
+                self.inbox.asked(number, None);
+                return Ok(self.park(&message.selector, &mut outbound, patience)?);
+            };
+            self.check_size(&outbound, peer.limits.message)?;
+            self.inbox.asked(number, Some(peer.id));
+            let outcome = self.send_to_all(&route, &outbound, patience);
+            match outcome.failure {
+                Some(failure) => return Err(failure.into()),
+                None if outcome.delivered > 0 => return Ok(()),
+                // It has gone meanwhile.
+                None => {}
+            }
+        }
+    }
+
+    /// A request that was parked has found somebody: looks out for its end. Called by the driver.
+    pub(crate) fn parked_request_went_to(&self, number: u64, id: EndpointId) {
+        self.inbox.asked(number, Some(id));
+        if id == self.id {
+            return;
+        }
+        let mut routing = self.routing();
+        let left = routing.refresh();
+        let deaf = routing.is_deaf(id);
+        let peer = routing.peer(id);
+        drop(routing);
+        self.part_from(left);
+        if deaf {
+            return self.inbox.arrive(Arrival::Gone(id));
+        }
+        if let Some(peer) = peer {
+            let mut contact = peer.contact();
+            match &*contact {
+                Contact::None => *contact = Contact::Asked(None),
+                Contact::Gone => return self.inbox.arrive(Arrival::Gone(id)),
+                Contact::Asked(_) | Contact::Line(_) => return,
+            }
+        }
+        // Whoever is not there any more cannot be introduced.
+        self.seek(id, false);
+    }
+
+    /// A request that was parked will have no reply. Called by the driver.
+    pub(crate) fn parked_request_failed(&self, request: Option<u64>, why: NoReply) {
+        if let Some(number) = request {
+            self.inbox.fail_request(number, why);
+        }
+    }
+}
+
+impl From<SendError> for NoReply {
+    fn from(error: SendError) -> Self {
+        Self::Unsent(error)
+    }
+}

@@ -44,10 +44,10 @@ fn throughput(source: &mut Peer, sink: &mut Peer) -> f64 {
     MESSAGES as f64 * 1e9 / nanoseconds
 }
 
-fn median(values: &[f64]) -> f64 {
+fn quantile(values: &[f64], part: f64) -> f64 {
     let mut values = values.to_vec();
     values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
+    values[(values.len() as f64 * part) as usize]
 }
 
 #[test]
@@ -58,7 +58,8 @@ fn g4_who_is_stuck_does_not_slow_down_the_others() {
     let mut source = member(&bus, "source", "sink");
     throughput(&mut source, &mut sink);
     let (mut without, mut with) = (Vec::new(), Vec::new());
-    // More rounds when in doubt: on a busy machine the medians need more to come together.
+    // The better rounds count, as whatever else the machine does only slows them; and there are
+    // more rounds when in doubt.
     let mut ratio = 0.0;
     while ratio < 0.9 && with.len() < 4 * ROUNDS {
         for _ in 0..ROUNDS {
@@ -67,7 +68,7 @@ fn g4_who_is_stuck_does_not_slow_down_the_others() {
             with.push(throughput(&mut source, &mut sink));
             drop(stuck);
         }
-        let (without, with) = (median(&without), median(&with));
+        let (without, with) = (quantile(&without, 0.8), quantile(&with, 0.8));
         ratio = with / without;
         println!("{without:.0} messages per second, {with:.0} beside the stuck: {ratio:.3}");
     }
@@ -130,7 +131,7 @@ fn g4_who_is_stuck_does_not_delay_joins() {
             drop(endpoint);
             took
         });
-        median(&times.collect::<Vec<_>>())
+        quantile(&times.collect::<Vec<_>>(), 0.5)
     };
     joins();
     let without = joins();

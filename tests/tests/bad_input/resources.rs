@@ -50,26 +50,46 @@ fn to_join_without_descriptors_is_an_error_and_can_be_tried_again() {
 
 #[test]
 fn a_first_send_without_descriptors_is_an_error_and_can_be_tried_again() {
-    let bus = Bus::new();
-    let candidate = bus.peer("candidate", &[]);
-    candidate.expect("joined");
-    first_send_without_descriptors(&bus);
+    let tried = (0..TRIES).any(|_| {
+        let bus = Bus::new();
+        let candidate = bus.peer("candidate", &[]);
+        candidate.expect("joined");
+        first_send_without_descriptors(&bus)
+    });
+    assert!(tried);
 }
 
 #[test]
 fn a_first_send_of_a_controller_without_descriptors_loses_nothing() {
-    first_send_without_descriptors(&Bus::new());
+    let tried = (0..TRIES).any(|_| first_send_without_descriptors(&Bus::new()));
+    assert!(tried);
 }
 
-fn first_send_without_descriptors(bus: &Bus) {
+/// So often it may happen that a process closes a descriptor, of somebody who has just joined, after
+/// it was made to open all it can.
+const TRIES: u32 = 20;
+
+/// False: there was a descriptor after all.
+fn first_send_without_descriptors(bus: &Bus) -> bool {
     let (mut alice, mut bob) = (poor(bus, "alice"), poor(bus, "bob"));
     assert_eq!(join(&mut alice), "Ok(())");
     assert_eq!(join(&mut bob), "Ok(())");
     assert_eq!(alice.ask("no descriptors"), "none");
-    at_once(&mut alice, "send bob 1 1", LACK);
-    at_once(&mut alice, "send bob 2 0", LACK);
+    for message in ["send bob 1 1", "send bob 2 0"] {
+        let said = alice.ask(message);
+        if said == "Ok(())" {
+            return false;
+        }
+        assert_starts(&said, LACK);
+    }
     assert_eq!(alice.ask("descriptors"), "some");
-    for bytes in 3..10 {
+    // The lack may be reported once more to who sends next.
+    let said = alice.ask("send bob 3 0");
+    if said != "Ok(())" {
+        assert_starts(&said, LACK);
+        assert_eq!(alice.ask("send bob 3 0"), "Ok(())");
+    }
+    for bytes in 4..10 {
         assert_eq!(alice.ask(&format!("send bob {bytes} 0")), "Ok(())");
     }
     for bytes in 3..10 {
@@ -79,6 +99,7 @@ fn first_send_without_descriptors(bus: &Bus) {
     // The other way round, too.
     assert_eq!(bob.ask("send alice 1 1"), "Ok(())");
     assert_eq!(alice.ask("recv"), "Ok(\"1 bytes, 1 objects\")");
+    true
 }
 
 #[test]

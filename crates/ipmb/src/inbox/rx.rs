@@ -21,9 +21,9 @@ use std::{
 const FEW: usize = 16;
 /// After so many messages, senders and lanes that are new, or that the ready set does not show,
 /// get a look.
-const SCAN_EVERY: u32 = 64;
+const SCAN_EVERY: u32 = 256;
 /// So many messages in a row come from one sender before the next one has its turn.
-const BURST: u32 = 32;
+const BURST: u32 = 64;
 /// So many looks come between two looks at the clock,
 const LOOKS: u32 = 32;
 /// and so often that is done before the processor is offered to others each time.

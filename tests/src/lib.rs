@@ -7,8 +7,11 @@ pub mod bad;
 pub mod crowd;
 pub mod failover;
 pub mod names;
+mod picture;
 pub mod proc;
 pub mod traffic;
+
+pub use picture::Picture;
 
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType};
 use std::{

@@ -7,6 +7,7 @@
 //! | [`Sleeper`], [`Waker`] | does the receiver sleep? | the receiver |
 //! | [`LogWriter`], [`LogReader`] | a list of records that grows and is replaced: the directory | the writer |
 //! | [`Cells`] | who holds a memory region | all |
+//! | [`Lender`], [`Borrower`] | loans that come back | the borrower, but for a table |
 //! | [`Word`] | one number | all, or one |
 //!
 //! There is not one system call here: whoever uses these types maps the [`Memory`], and sleeps and rings on
@@ -45,6 +46,7 @@ mod log;
 mod memory;
 mod ready;
 mod region;
+mod returns;
 mod sleep;
 mod sync;
 mod word;
@@ -60,5 +62,6 @@ pub use log::reader::{LogRead, LogReader};
 pub use log::writer::{LogFull, LogWriter};
 pub use memory::{HeapMemory, LaneError, Memory};
 pub use ready::{READY_LEN, READY_SLOTS, ReadySet};
+pub use returns::{Borrower, LOAN_SLOTS, LOANS_LEN, Lender, MOST_LOANS};
 pub use sleep::{Sleeper, Waker};
 pub use word::Word;

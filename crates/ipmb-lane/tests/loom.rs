@@ -462,3 +462,26 @@ fn a_region_that_is_always_held_never_counts_as_free() {
         assert_eq!((holder.join().unwrap(), cells.count()), (0, 1));
     });
 }
+
+#[test]
+fn what_comes_back_is_done_with() {
+    explore(3, || {
+        let memory = HeapMemory::new(LOANS_LEN);
+        let mut lender = Lender::new(memory.clone()).unwrap();
+        // What is lent: its reader does not use it any more when it has come back.
+        let lent = Arc::new(loom::cell::UnsafeCell::new(1));
+        let theirs = Arc::clone(&lent);
+        let reader = thread::spawn(move || {
+            let mut borrower = Borrower::new(memory).unwrap();
+            // SAFETY: loom checks that nobody writes meanwhile.
+            assert_eq!(theirs.with(|value| unsafe { *value }), 1);
+            borrower.give_back(7);
+        });
+        if let Some(number) = lender.next_return() {
+            assert_eq!(number, 7);
+            // SAFETY: loom checks that nobody reads meanwhile.
+            lent.with_mut(|value| unsafe { *value = 2 });
+        }
+        reader.join().unwrap();
+    });
+}

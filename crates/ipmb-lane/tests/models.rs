@@ -1,7 +1,7 @@
 //! The log, the cells, the ready set, the epoch and the word against plain models.
 #![cfg(not(loom))]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ipmb_lane::*;
 use proptest::collection::vec;
@@ -183,4 +183,78 @@ fn cells_need_room_and_an_even_place() {
         assert!(Cells::new(HeapMemory::new(32), offset, count).is_err());
     }
     assert!(Cells::new(HeapMemory::new(32), 0, 4).is_ok());
+}
+
+#[derive(Clone, Debug)]
+enum LoanOp {
+    Lend(u64),
+    GiveBack,
+    Take,
+    Retire(u32, u64),
+    Look,
+}
+
+fn loan_ops() -> impl Strategy<Value = Vec<LoanOp>> {
+    let op = prop_oneof![
+        4 => any::<u64>().prop_map(LoanOp::Lend),
+        4 => Just(LoanOp::GiveBack),
+        4 => Just(LoanOp::Take),
+        1 => (0..3_u32, any::<u64>()).prop_map(|(slot, epoch)| LoanOp::Retire(slot, epoch)),
+        1 => Just(LoanOp::Look),
+    ];
+    vec(op, 1..300)
+}
+
+proptest! {
+    #[test]
+    fn loans_come_back_in_order(ops in loan_ops()) {
+        let memory = HeapMemory::new(LOANS_LEN);
+        let mut lender = Lender::new(memory.clone()).unwrap();
+        let mut borrower = Borrower::new(memory).unwrap();
+        let (mut lent, mut back) = (VecDeque::new(), VecDeque::new());
+        let mut slots = BTreeMap::new();
+        let mut changed = false;
+        for op in ops {
+            match op {
+                LoanOp::Lend(number) => lent.push_back(number),
+                LoanOp::GiveBack => {
+                    if let Some(number) = lent.pop_front() {
+                        borrower.give_back(number);
+                        back.push_back(number);
+                    }
+                }
+                LoanOp::Take => prop_assert_eq!(lender.next_return(), back.pop_front()),
+                LoanOp::Retire(slot, epoch) => {
+                    lender.retire(slot, epoch);
+                    slots.insert(slot, epoch);
+                    changed = true;
+                }
+                LoanOp::Look => {
+                    prop_assert_eq!(borrower.has_changed(), std::mem::take(&mut changed));
+                    for (&slot, &epoch) in &slots {
+                        prop_assert!(!borrower.is_retired(slot, epoch));
+                        prop_assert_eq!(borrower.is_retired(slot, epoch.saturating_sub(1)), epoch > 0);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn as_many_loans_come_back_as_there_can_be() {
+    let memory = HeapMemory::new(LOANS_LEN);
+    let mut lender = Lender::new(memory.clone()).unwrap();
+    let mut borrower = Borrower::new(memory).unwrap();
+    for _ in 0..3 {
+        (0..MOST_LOANS as u64).for_each(|number| borrower.give_back(number));
+        assert!((0..MOST_LOANS as u64).eq(std::iter::from_fn(|| lender.next_return())));
+    }
+    // One more than there can be is a lie, and not looked at.
+    (0..=MOST_LOANS as u64).for_each(|number| borrower.give_back(number));
+    assert_eq!(lender.next_return(), None);
+    lender.retire(LOAN_SLOTS as u32, 1);
+    assert!(!borrower.has_changed() && !borrower.is_retired(LOAN_SLOTS as u32, 0));
+    assert!(Lender::new(HeapMemory::new(LOANS_LEN - 1)).is_err());
+    assert!(Borrower::new(HeapMemory::new(LOANS_LEN - 1)).is_err());
 }

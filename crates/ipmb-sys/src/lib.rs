@@ -27,7 +27,8 @@
 //!
 //! **[`Poller`]**: waits for many objects at once. **[`ProcessWatch`]**: the death of a process
 //! as an object to wait for. **[`Claim`]**: a numbered slot in a memory region that the kernel
-//! frees when its holder dies.
+//! frees when its holder dies. A [`lease`] tells the same of a single receiver, from the moment it is
+//! sent.
 //!
 //! **[`process_barrier`]**: a full fence in all threads of all processes that
 //! [take part](join_process_barriers), so that the side of a race that runs often needs none. May be

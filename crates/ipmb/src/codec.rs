@@ -3,6 +3,7 @@
 use crate::{
     Error,
     errors::{DecodeError, EncodeError},
+    loan::{self, Collector},
     memory::Shared,
 };
 use ipmb_lane::{Grant, append};
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 /// # Ok::<(), ipmb::Error>(())
 /// ```
 pub fn encode<T: Serialize>(value: T) -> Result<Vec<u8>, Error> {
-    postcard::to_stdvec(&value).map_err(|error| EncodeError(error).into())
+    loan::not_collecting(|| postcard::to_stdvec(&value)).map_err(|error| EncodeError(error).into())
 }
 
 /// Decodes a payload.
@@ -34,7 +35,7 @@ pub fn encode<T: Serialize>(value: T) -> Result<Vec<u8>, Error> {
 /// assert!(ipmb::decode::<String>(&[200]).is_err());
 /// ```
 pub fn decode<'de, T: Deserialize<'de>>(data: &'de [u8]) -> Result<T, Error> {
-    match postcard::take_from_bytes(data) {
+    match loan::decoding(|| postcard::take_from_bytes(data)) {
         Ok((value, [])) => Ok(value),
         Ok(_) => Err(DecodeError(postcard::Error::DeserializeUnexpectedEnd).into()),
         Err(error) => Err(DecodeError(error).into()),
@@ -50,10 +51,11 @@ pub fn decode<'de, T: Deserialize<'de>>(data: &'de [u8]) -> Result<T, Error> {
 #[inline]
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, sink: &mut Sink<'_>) -> Result<(), Error> {
     // What is written byte by byte is not to look each time where it goes.
-    let encoded = match &mut sink.0 {
+    let Sink { target, loans } = sink;
+    let encoded = Collector::collect(loans, || match target {
         Target::Lane(grant) => postcard::serialize_with_flavor(value, ToLane(grant)),
         Target::Buffer(buffer) => postcard::serialize_with_flavor(value, ToBuffer(buffer)),
-    };
+    });
     encoded.map_err(|error| EncodeError(error).into())
 }
 
@@ -72,7 +74,11 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, sink: &mut Sink<'_>) -> Res
 ///     fn encode_into(&self, sink: &mut Sink<'_>) -> Result<(), Error> { sink.write(&self.0) }
 /// }
 /// ```
-pub struct Sink<'a>(Target<'a>);
+pub struct Sink<'a> {
+    target: Target<'a>,
+    /// Lent bytes, which are not written but referred to.
+    pub(crate) loans: Option<Collector>,
+}
 
 /// A vector takes what there is memory for, a lane what there is room for.
 enum Target<'a> {
@@ -82,16 +88,22 @@ enum Target<'a> {
 
 impl<'a> Sink<'a> {
     pub(crate) fn buffer(buffer: &'a mut Vec<u8>) -> Self {
-        Self(Target::Buffer(buffer))
+        Self {
+            target: Target::Buffer(buffer),
+            loans: None,
+        }
     }
 
     pub(crate) fn lane(grant: Grant<'a, Shared>) -> Self {
-        Self(Target::Lane(grant))
+        Self {
+            target: Target::Lane(grant),
+            loans: None,
+        }
     }
 
     /// The room in the lane, with what has been written to it.
     pub(crate) fn into_lane(self) -> Option<Grant<'a, Shared>> {
-        match self.0 {
+        match self.target {
             Target::Lane(grant) => Some(grant),
             Target::Buffer(_) => None,
         }
@@ -104,7 +116,7 @@ impl<'a> Sink<'a> {
     /// [`Error::Encode`] if there is no room; pass it on, ipmb then takes another way.
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let written = match &mut self.0 {
+        let written = match &mut self.target {
             Target::Lane(grant) => ToLane(grant).try_extend(bytes),
             Target::Buffer(buffer) => ToBuffer(buffer).try_extend(bytes),
         };

@@ -141,6 +141,27 @@
 //! All holders can write to it, at any time. Agree on who does when, and copy what you check
 //! before you check it.
 //!
+//! # Loans
+//!
+//! A [`Loan`] is a buffer in shared memory, filled in place and sent as [`Bytes`], without a copy at
+//! either end. `Bytes` can be a payload, or stand anywhere in one. Receivers can only read, and what
+//! they have dropped is lent again: see [`EndpointSender::loan`].
+//!
+//! ```
+//! use ipmb::{Bytes, Message, Options, Selector, label};
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let options = |label| Options::new("com.example.guide", label, "").with_runtime_directory(directory.path().join("bus"));
+//! # let (_, screen) = ipmb::join::<(), Bytes>(options(label!("screen")), None)?;
+//! let (sender, _) = ipmb::join::<Bytes, ()>(options(label!("camera")), None)?;
+//! let mut loan = sender.loan(1 << 20)?;
+//! loan.fill(7);
+//! sender.send(Message::new(Selector::multicast("screen"), loan.freeze()))?;
+//! # let frame = screen.recv(None)?.payload;
+//! assert!(frame.is_shared() && frame.iter().all(|&pixel| pixel == 7));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Requests
 //!
 //! [`request`](EndpointSender::request) sends a message that asks for a reply, and gives a [`Pending`]
@@ -257,6 +278,7 @@ mod errors;
 mod handle;
 mod inbox;
 mod label;
+mod loan;
 mod memory;
 mod message;
 mod object;
@@ -281,6 +303,7 @@ pub use ipmb_core::{Label, LabelOp, Overflow, Selector, SelectorMode, Version};
 pub use ipmb_derive::{MessageBox, TypeUuid};
 
 pub use ipmb_sys::{RuntimeDirectoryError, Scope};
+pub use loan::{Bytes, Loan, LoanError, LoanStatistics};
 pub use message::{Message, MessageBox};
 pub use object::Object;
 pub use options::Options;

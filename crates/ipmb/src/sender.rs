@@ -1,9 +1,11 @@
 //! The sending half of an endpoint.
 
 use crate::{
-    Message, MessageBox, Pending, ReplyTo, RequestError, SendError, SendTimeoutError, TrySendError,
+    Loan, LoanError, LoanStatistics, Message, MessageBox, Pending, ReplyTo, RequestError,
+    SendError, SendTimeoutError, TrySendError,
     endpoint::{AtOnce, Endpoint},
     handle::Handle,
+    loan::Pool,
     patience::Patience,
 };
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
@@ -151,6 +153,54 @@ impl<T: MessageBox> EndpointSender<T> {
     /// See [`SendError`]. That who asked is gone, or waits no more, is none.
     pub fn reply(&self, to: ReplyTo, payload: T) -> Result<(), SendError> {
         self.send(Message::reply(to, payload))
+    }
+
+    /// A buffer of `len` bytes in shared memory, to be filled in place, [frozen](Loan::freeze) and
+    /// sent as [`Bytes`](crate::Bytes), by itself or in a payload. It is not copied on its way, whatever
+    /// its size, and a multicast shows all receivers the same memory.
+    ///
+    /// The memory comes from a pool of the endpoint, and goes back there when nobody uses it any
+    /// more. Some of it is kept: what has not been used for some 5 seconds is given back when other
+    /// loans are made.
+    ///
+    /// # Errors
+    ///
+    /// [`LoanError::Resources`] if there is no such amount of memory, or no free descriptor (a buffer
+    /// takes one, small ones share them).
+    ///
+    /// ```
+    /// use ipmb::{Bytes, Message, Options, Selector, TypeUuid, label};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize, TypeUuid)]
+    /// #[uuid = "b1c6a2a2-5d4e-4b52-9d0f-0e9f3d3f5a01"]
+    /// struct Frame { width: u32, height: u32, pixels: Bytes }
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let options = |label| Options::new("com.example.loan", label, "").with_runtime_directory(directory.path().join("bus"));
+    /// # let (_, viewer) = ipmb::join::<(), Frame>(options(label!("viewer")), None)?;
+    /// let (sender, _) = ipmb::join::<Frame, ()>(options(label!("camera")), None)?;
+    /// let mut loan = sender.loan(640 * 480)?;
+    /// loan.fill(7);
+    /// let frame = Frame { width: 640, height: 480, pixels: loan.freeze() };
+    /// sender.send(Message::new(Selector::multicast("viewer"), frame))?;
+    ///
+    /// # let frame = viewer.recv(None)?.payload;
+    /// assert!(frame.pixels.is_shared() && frame.pixels[0] == 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn loan(&self, len: usize) -> Result<Loan, LoanError> {
+        let endpoint = self.endpoint();
+        if endpoint.is_forked() {
+            return Err(LoanError::Forked);
+        }
+        Loan::take(endpoint.loans.get_or_init(Pool::new), len)
+    }
+
+    /// What the endpoint has lent, and not got back.
+    pub fn loan_statistics(&self) -> LoanStatistics {
+        let pool = self.endpoint().loans.get();
+        pool.map_or_else(LoanStatistics::default, |pool| pool.statistics())
     }
 
     #[cold]

@@ -18,6 +18,7 @@
 
 mod correlation;
 mod cursor;
+mod loan_ref;
 mod region_ref;
 mod types;
 
@@ -30,6 +31,7 @@ use crate::{EndpointId, ParkId, RegionId, TypeId};
 pub use correlation::Correlation;
 use correlation::{REPLY, REQUEST};
 use cursor::Cursor;
+pub use loan_ref::LoanRef;
 pub use region_ref::RegionRef;
 pub use types::DeclaredTypes;
 

@@ -203,3 +203,80 @@ prop_compose! {
         }
     }
 }
+
+#[test]
+fn references_to_loans_follow_the_payload() {
+    let reference = LoanRef {
+        position: 1,
+        loan: 2,
+        slot: 3,
+        epoch: 4,
+        offset: 0x0600_0000_0005,
+        len: 7,
+    };
+    let mut frame = b"payload".to_vec();
+    LoanRef::append_all(&[reference], &mut frame);
+    let expected = [
+        &b"payload"[..],
+        &[1, 0, 0, 0],
+        &[2, 0, 0, 0],
+        &[3, 0, 0, 0],
+        &[4, 0, 0, 0],
+        &[5, 0, 0, 0, 0, 6],
+        &[7, 0, 0, 0, 0, 0],
+        &[1, 0, 0, 0],
+    ];
+    assert_eq!(frame, expected.concat());
+    let (references, len) = LoanRef::split(&frame).unwrap();
+    assert_eq!((references.collect(), len), (vec![reference], 7));
+}
+
+#[test]
+fn references_that_no_sender_writes_are_refused() {
+    let refused = |frame: &[u8]| LoanRef::split(frame).err();
+    assert_eq!(refused(&[]), Some(FrameError::Truncated));
+    assert_eq!(refused(&[1, 0, 0]), Some(FrameError::Truncated));
+    assert_eq!(refused(&[0; 40]), Some(FrameError::NotCanonical));
+    assert_eq!(refused(&[255; 40]), Some(FrameError::Truncated));
+    let one = |len: usize| [vec![0; len], vec![1, 0, 0, 0]].concat();
+    assert_eq!(refused(&one(27)), Some(FrameError::Truncated));
+    assert!(LoanRef::split(&one(28)).is_ok());
+    assert!(DeclaredTypes::MOST < usize::from(LoanRef::TAG_BIT));
+}
+
+proptest! {
+    #[test]
+    fn references_survive_the_round_trip(
+        references in prop::collection::vec(loan(), 1..5),
+        payload in any::<Vec<u8>>(),
+    ) {
+        let mut frame = payload.clone();
+        LoanRef::append_all(&references, &mut frame);
+        let (split, len) = LoanRef::split(&frame).unwrap();
+        prop_assert_eq!(split.collect::<Vec<_>>(), references);
+        prop_assert_eq!(&frame[..len], payload);
+    }
+
+    #[test]
+    fn random_references_mean_what_they_encode(mut frame: Vec<u8>, count in 0..4u32) {
+        frame.extend(count.to_le_bytes());
+        if let Ok((references, len)) = LoanRef::split(&frame) {
+            let mut again = frame[..len].to_vec();
+            LoanRef::append_all(&references.collect::<Vec<_>>(), &mut again);
+            prop_assert_eq!(&again, &frame);
+        }
+    }
+}
+
+prop_compose! {
+    fn loan()(
+        position: u32,
+        loan: u32,
+        slot: u32,
+        epoch: u32,
+        offset in 0..1u64 << 48,
+        len in 0..1u64 << 48,
+    ) -> LoanRef {
+        LoanRef { position, loan, slot, epoch, offset, len }
+    }
+}

@@ -1,6 +1,6 @@
 use super::{
     CAPACITY, CLOSED, Corrupt, DROPPED, DROPS_OLDEST, FLAGS, Frame, HEAD, HEAVY, MAGIC,
-    MAGIC_VALUE, RETIRED, Ring, SLOT, TAIL, WANT,
+    MAGIC_VALUE, NOT_EARLIER, RETIRED, Ring, SLOT, TAIL, WANT,
 };
 use crate::fence;
 use crate::memory::{LaneError, Memory};
@@ -167,7 +167,11 @@ impl<M: Memory> Consumer<M> {
         }
         let used = self.ring.load(TAIL).wrapping_sub(self.position());
         let free = self.ring.capacity.saturating_sub(used);
-        (free >= wanted || free >= self.ring.capacity / 2) && word.swap(0, Ordering::AcqRel) != 0
+        let enough = match wanted & NOT_EARLIER {
+            0 => free >= wanted || free >= self.ring.capacity / 2,
+            _ => free >= wanted & !NOT_EARLIER,
+        };
+        enough && word.swap(0, Ordering::AcqRel) != 0
     }
 
     /// Tells the producer that nothing will be popped any more.

@@ -47,6 +47,8 @@ const HEAD: Word = Word::at(2, 0);
 const DROPPED: Word = Word::at(3, 0);
 const RETIRED: Word = Word::at(3, 1);
 const WANT: Word = Word::at(3, 2);
+/// In WANT: half of the ring is not enough, if that is less.
+const NOT_EARLIER: u64 = 1 << 63;
 const SLOT: Word = Word::at(4, 0);
 const CLOSED: Word = Word::at(4, 1);
 

@@ -2,8 +2,8 @@ use std::sync::OnceLock;
 
 use super::{
     CAPACITY, CLOSED, DROPPED, DROPS_OLDEST, FLAGS, FRAGMENT, FRAGMENT_PREFIX, HEAD, HEAVY, MAGIC,
-    MAGIC_VALUE, MESSAGE, MESSAGE_PREFIX, PADDING, RETIRED, Ring, SLOT, TAIL, WANT, frame_size,
-    frame_word,
+    MAGIC_VALUE, MESSAGE, MESSAGE_PREFIX, NOT_EARLIER, PADDING, RETIRED, Ring, SLOT, TAIL, WANT,
+    frame_size, frame_word,
 };
 use crate::fence;
 use crate::memory::{LaneError, Memory};
@@ -256,10 +256,20 @@ impl<M: Memory> Producer<M> {
     /// and still has no room. What streams is not woken for each fragment, but for as much as half of the ring.
     pub fn want_room(&self, bytes: usize) {
         let much = (bytes as u64).min(self.ring.capacity / 2);
-        let wanted = self.needed(bytes).max(much);
+        self.want(self.needed(bytes).max(much));
+    }
+
+    fn want(&self, wanted: u64) {
         self.ring.word(WANT).store(wanted, Ordering::Relaxed);
         // Against the fence in `Consumer::wants_room`: the consumer sees the wish, or we see the room it made.
         fence::heavy();
+    }
+
+    /// As [`want_room`](Self::want_room), for who waits until all in front of this position is
+    /// [consumed](Self::consumed).
+    pub fn want_consumed(&self, position: u64) {
+        let unread = self.tail.wrapping_sub(position);
+        self.want(self.ring.capacity.saturating_sub(unread) | NOT_EARLIER);
     }
 
     /// Takes [`want_room`](Self::want_room) back.

@@ -64,6 +64,31 @@ impl Drop for Claim {
     }
 }
 
+/// A descriptor of a memory object that can be sent away, and tells its creator whether anybody has
+/// it still: see [`is_leased`]. It can be mapped like the object itself.
+///
+/// It holds a lock through an open file description of its own. So it counts as long as it lies in
+/// a channel or is open in a living process, and no longer.
+///
+/// # Errors
+///
+/// As [`Claim::take`]; `ResourceBusy` if there is one already.
+pub fn lease(object: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let file = reopen(object)?;
+    if lock::try_lock(file.as_fd(), 0, Lock::Exclusive)? {
+        return Ok(file);
+    }
+    Err(io::Error::new(
+        io::ErrorKind::ResourceBusy,
+        "the memory is leased already: make one of its own for each that it is sent to",
+    ))
+}
+
+/// Whether anybody has the [`lease`] of this object. In doubt, yes.
+pub fn is_leased(object: BorrowedFd<'_>) -> bool {
+    lock::held_by_other(object, 0).unwrap_or(true)
+}
+
 /// A second description of the same file: locks belong to descriptions, and that of `object` is
 /// shared with every process that it was sent to.
 fn reopen(object: BorrowedFd<'_>) -> io::Result<OwnedFd> {

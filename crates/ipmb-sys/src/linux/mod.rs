@@ -20,7 +20,7 @@ pub use barrier::{
     has_process_barrier, is_single_threaded, join_process_barriers, process_barrier,
 };
 pub use channel::{Channel, ChannelRecvError, ChannelSendError, MAX_OBJECTS, MAX_PACKET};
-pub use claim::Claim;
+pub use claim::{Claim, is_leased, lease};
 pub use credentials::Credentials;
 pub use descriptors::{is_out_of_descriptors, out_of_descriptors};
 pub use directory::{RuntimeDirectory, RuntimeDirectoryError, Scope};

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
 
-use ipmb_sys::{Claim, ProcessWatch, Purpose, create_memory, wait_readable};
+use ipmb_sys::{Claim, ProcessWatch, Purpose, create_memory, is_leased, lease, wait_readable};
 
 use super::process::{Actor, Helper, PATIENCE};
 
@@ -36,6 +36,34 @@ fn killed_holders_hold_nothing() {
     helper.kill();
     assert!(wait_readable(watch.as_fd(), PATIENCE).unwrap() && watch.is_dead());
     assert!(!ours.is_held(0));
+}
+
+#[test]
+fn a_lease_ends_with_its_last_holder() {
+    let (object, _mapping) = create_memory(Purpose::Shared, 4096, false).unwrap();
+    assert!(!is_leased(object.as_fd()));
+    let ours = lease(object.as_fd()).unwrap();
+    assert!(is_leased(object.as_fd()));
+    let second = lease(object.as_fd()).unwrap_err();
+    assert_eq!(second.kind(), ErrorKind::ResourceBusy);
+    // On its way to somebody else it counts, and so it does there, even if it is not looked at.
+    let helper = Helper::spawn("lease");
+    helper.tell(b"keep this", &[ours.as_fd()]);
+    drop(ours);
+    assert!(is_leased(object.as_fd()));
+    assert_eq!(helper.hear().0, "kept");
+    assert!(is_leased(object.as_fd()));
+    let watch = ProcessWatch::open(helper.pid()).unwrap().unwrap();
+    helper.kill();
+    assert!(wait_readable(watch.as_fd(), PATIENCE).unwrap() && watch.is_dead());
+    assert!(!is_leased(object.as_fd()));
+}
+
+pub fn leaseholder(actor: &mut Actor) {
+    let (_, objects) = actor.hear();
+    actor.tell(b"kept", &[]);
+    actor.linger();
+    drop(objects);
 }
 
 pub fn claimant(actor: &mut Actor) {

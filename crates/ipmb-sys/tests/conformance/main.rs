@@ -25,6 +25,7 @@ fn helper() {
         "channel_starved" => channel::starved(),
         "channel_in_flight" => channel::in_flight(),
         "claim" => claim::claimant(&mut actor),
+        "lease" => claim::leaseholder(&mut actor),
         "controller" => rendezvous_death::controller(&mut actor),
         "client" => rendezvous_death::client(&mut actor),
         "directory" => directory::resolver(&mut actor),

@@ -130,7 +130,8 @@ impl Driver {
                 self.endpoint.inbox.asked(number, Some(peer.id));
             }
             match self.endpoint.attempt(peer, &outbound, progress) {
-                Attempt::Full => return true,
+                // It has nothing in it that is lent.
+                Attempt::Full | Attempt::Copy => return true,
                 Attempt::Sent => delivered = true,
                 Attempt::Gone => {
                     if let Some(number) = request {

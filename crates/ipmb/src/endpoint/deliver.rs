@@ -40,6 +40,8 @@ pub(crate) enum Target<'a> {
 pub(crate) struct Outcome {
     pub(crate) delivered: usize,
     pub(crate) failure: Option<SendError>,
+    /// Those who have to get a copy of what is lent.
+    copies: Route,
 }
 
 impl Endpoint {
@@ -94,10 +96,11 @@ impl Endpoint {
                 _ => return AtOnce::Not,
             };
             let (limit, room) = (self.options.message_limit, self.room.doorbell());
+            let pool = self.loans.get();
             let sent = peer.try_with_contact(|contact| match (contact, correlate(peer)) {
-                (Contact::Line(line), None) if attached => line.send_attached(message, limit),
+                (Contact::Line(line), None) if attached => line.send_attached(message, limit, pool),
                 (Contact::Line(line), correlation) if !attached => {
-                    line.send_direct(&message.payload, correlation, limit, room)
+                    line.send_direct(&message.payload, correlation, limit, pool, room)
                 }
                 _ => AtOnce::Not,
             });
@@ -126,7 +129,7 @@ impl Endpoint {
         message: &Message<T>,
         patience: Patience,
     ) -> Result<(), (SendError, usize)> {
-        let mut outbound = Outbound::encode(message).map_err(|error| (error, 0))?;
+        let mut outbound = self.encode(message).map_err(|error| (error, 0))?;
         self.check_size(&outbound, self.options.message_limit)
             .map_err(|error| (error, 0))?;
         let target = match message.relation {
@@ -141,7 +144,8 @@ impl Endpoint {
             if route.is_empty() {
                 return match target {
                     Target::Selector(selector) if !selector.ttl.is_zero() => self
-                        .park(selector, &mut outbound, patience)
+                        .copy_lent(message, &mut outbound)
+                        .and_then(|()| self.park(selector, &mut outbound, patience))
                         .map_err(|error| (error, 0)),
                     _ => Ok(()),
                 };
@@ -150,7 +154,7 @@ impl Endpoint {
             let limit = route.iter().map(|peer| peer.limits.message).min();
             self.check_size(&outbound, limit.unwrap_or(u64::MAX))
                 .map_err(|error| (error, 0))?;
-            let outcome = self.send_to_all(&route, &outbound, patience);
+            let outcome = self.send_or_copy(message, &route, &outbound, patience);
             match outcome.failure {
                 Some(failure) => return Err((failure, outcome.delivered)),
                 None if outcome.delivered > 0 => return Ok(()),
@@ -158,6 +162,57 @@ impl Endpoint {
                 None => {}
             }
         }
+    }
+
+    /// A message, with references to what this endpoint has lent.
+    pub(crate) fn encode<'m, T: MessageBox>(
+        &'m self,
+        message: &'m Message<T>,
+    ) -> Result<Outbound<'m>, SendError> {
+        Outbound::encode(message, self.loans.get())
+    }
+
+    /// Replaces references by what they refer to.
+    pub(crate) fn copy_lent<'m, T: MessageBox>(
+        &self,
+        message: &'m Message<T>,
+        outbound: &mut Outbound<'m>,
+    ) -> Result<(), SendError> {
+        if outbound.is_lent() {
+            let correlation = outbound.correlation;
+            *outbound = Outbound::encode(message, None)?;
+            outbound.correlation = correlation;
+            self.check_size(outbound, self.options.message_limit)?;
+        }
+        Ok(())
+    }
+
+    /// Sends to all that are meant, and a copy to those to whom nothing can be lent.
+    pub(crate) fn send_or_copy<T: MessageBox>(
+        &self,
+        message: &Message<T>,
+        route: &Route,
+        outbound: &Outbound<'_>,
+        patience: Patience,
+    ) -> Outcome {
+        let mut outcome = self.send_to_all(route, outbound, patience);
+        if outcome.copies.is_empty() {
+            return outcome;
+        }
+        let copied = Outbound::encode(message, None).and_then(|mut copied| {
+            copied.correlation = outbound.correlation;
+            self.check_size(&copied, self.options.message_limit)?;
+            Ok(copied)
+        });
+        match copied {
+            Ok(copied) => {
+                let of_copies = self.send_to_all(&outcome.copies, &copied, patience);
+                outcome.delivered += of_copies.delivered;
+                outcome.failure = outcome.failure.or(of_copies.failure);
+            }
+            Err(error) => outcome.failure = Some(error),
+        }
+        outcome
     }
 
     pub(crate) fn check_size(&self, outbound: &Outbound<'_>, limit: u64) -> Result<(), SendError> {
@@ -227,15 +282,11 @@ impl Endpoint {
         }
     }
 
-    pub(crate) fn send_to_all(
-        &self,
-        route: &Route,
-        outbound: &Outbound<'_>,
-        patience: Patience,
-    ) -> Outcome {
+    fn send_to_all(&self, route: &Route, outbound: &Outbound<'_>, patience: Patience) -> Outcome {
         let mut outcome = Outcome {
             delivered: 0,
             failure: None,
+            copies: Route::new(),
         };
         let mut waiting: Vec<(&Arc<Peer>, Progress)> = route
             .iter()
@@ -247,6 +298,7 @@ impl Endpoint {
                 match self.attempt(peer, outbound, progress) {
                     Attempt::Full => return true,
                     Attempt::Sent => outcome.delivered += 1,
+                    Attempt::Copy => outcome.copies.push(Arc::clone(peer)),
                     Attempt::Gone => self.lose(peer),
                     Attempt::Failed(error) => outcome.failure = Some(error),
                 }
@@ -383,7 +435,7 @@ mod tests {
         *peer.contact() = Contact::Line(Box::new(line));
 
         let message = Message::new(Selector::unicast("peer"), 7u8);
-        let outbound = Outbound::encode(&message).unwrap();
+        let outbound = Outbound::encode(&message, None).unwrap();
         let mut progress = Progress::default();
         let attempt = endpoint.attempt(&peer, &outbound, &mut progress);
         assert!(matches!(attempt, Attempt::Full));

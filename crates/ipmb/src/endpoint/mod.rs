@@ -14,6 +14,7 @@ pub(crate) use routing::{Bearings, Routing};
 use crate::{
     JoinError, Options,
     inbox::{Arrival, Inbox, Limits},
+    loan::Pool,
     memory::Shared,
     peer::{Contact, Line, Peer, Reach, RoomBell},
 };
@@ -25,7 +26,7 @@ use ipmb_sys::{
 use std::{
     io,
     os::fd::AsFd,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 /// What the sender, the receiver and the driver of an endpoint share.
@@ -40,6 +41,8 @@ pub(crate) struct Endpoint {
     link: Mutex<Link>,
     link_changed: Condvar,
     routing: BiasedMutex<Routing>,
+    /// What this endpoint lends, if it ever has lent something.
+    pub(crate) loans: OnceLock<Arc<Pool>>,
     fork_generation: u32,
 }
 
@@ -62,6 +65,7 @@ impl Endpoint {
             link: Mutex::default(),
             link_changed: Condvar::new(),
             routing: BiasedMutex::default(),
+            loans: OnceLock::new(),
             fork_generation: fork_generation(),
             options,
         })
@@ -153,6 +157,16 @@ impl Endpoint {
         peer.lose();
         self.room.announce();
         self.inbox.arrive(Arrival::Gone(peer.id));
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        if let Some(pool) = self.loans.get()
+            && !self.is_forked()
+        {
+            pool.close();
+        }
     }
 }
 

@@ -4,9 +4,10 @@ use super::{AtOnce, Endpoint};
 use crate::{
     Message, MessageBox, Sink,
     bytes::RAW,
-    peer::{Contact, Peer},
+    loan::{Collector, Pool},
+    peer::{Contact, Given, Peer},
 };
-use ipmb_core::{Selector, TypeId};
+use ipmb_core::{LoanRef, Selector, TypeId};
 use ipmb_lane::BiasedGuard;
 use smallvec::SmallVec;
 use std::{sync::Arc, time::Instant};
@@ -27,8 +28,17 @@ const SKIP: u32 = 63;
 /// Larger ones are too large for any lane's frames, more or less, and not worth keeping memory for.
 const LARGE: usize = 1 << 20;
 
-/// A receiver that has room, and the tag of the message there.
-type Ready<'a> = (BiasedGuard<'a, Contact>, u16);
+/// A receiver that has room.
+struct Ready<'a> {
+    contact: BiasedGuard<'a, Contact>,
+    /// The tag of the message there.
+    tag: u16,
+    /// What it is lent.
+    given: Option<Given>,
+}
+
+/// What is not in a message, but lent.
+type Lent<'a> = Option<(&'a Arc<Pool>, &'a [LoanRef])>;
 
 impl Endpoint {
     /// Sends a message to several that are known and have room, all of them: encoded once, and
@@ -42,7 +52,7 @@ impl Endpoint {
     ) -> AtOnce {
         if let Some(bytes) = message.payload.as_bytes_message() {
             let parts = [&bytes.data[..], &bytes.tail()];
-            return self.spread_bytes(peers, RAW, parts, bytes.size());
+            return self.spread_bytes(peers, RAW, parts, bytes.size(), None);
         }
         if let Some(skip) = scratch.skip.checked_sub(1) {
             scratch.skip = skip;
@@ -50,10 +60,13 @@ impl Endpoint {
         }
         let bytes = &mut scratch.bytes;
         bytes.clear();
-        let encoded = message.payload.encode_into(&mut Sink::buffer(bytes));
-        if encoded.is_err() {
+        let pool = self.loans.get();
+        let mut sink = Sink::buffer(bytes);
+        sink.loans = pool.map(Collector::new);
+        if message.payload.encode_into(&mut sink).is_err() {
             return AtOnce::Not;
         }
+        let loans = Collector::into_loans(sink.loans.take());
         if bytes.len() > LARGE {
             *scratch = Scratch {
                 bytes: Vec::new(),
@@ -61,7 +74,14 @@ impl Endpoint {
             };
             return AtOnce::Not;
         }
-        self.spread_bytes(peers, message.payload.uuid(), [bytes, &[]], bytes.len())
+        let (type_id, size) = (message.payload.uuid(), bytes.len());
+        match pool.filter(|_| !loans.is_empty()) {
+            None => self.spread_bytes(peers, type_id, [bytes, &[]], size, None),
+            Some(pool) => {
+                LoanRef::append_all(&loans, bytes);
+                self.spread_bytes(peers, type_id, [bytes, &[]], size, Some((pool, &loans)))
+            }
+        }
     }
 
     /// `size` is what the payload counts for where there are limits.
@@ -71,21 +91,24 @@ impl Endpoint {
         type_id: TypeId,
         payload: [&[u8]; 2],
         size: usize,
+        lent: Lent<'_>,
     ) -> AtOnce {
         let limit = |peer: &Arc<Peer>| peer.limits.message.min(self.options.message_limit);
         if peers.len() > MOST || peers.iter().any(|peer| size as u64 > limit(peer)) {
             return AtOnce::Not;
         }
         let len = payload[0].len() + payload[1].len();
-        let ready = |peer| get_ready(peer, type_id, len);
+        let ready = |peer| get_ready(peer, type_id, len, lent);
         let all: Result<SmallVec<[Ready<'_>; 16]>, AtOnce> = peers.iter().map(ready).collect();
         let mut all = match all {
             Ok(all) => all,
             Err(not_all) => return not_all,
         };
-        for (contact, tag) in &mut all {
-            let sent = match &mut **contact {
-                Contact::Line(line) => line.write_prepared(*tag, type_id, payload),
+        for it in &mut all {
+            let sent = match &mut *it.contact {
+                Contact::Line(line) => {
+                    line.write_prepared(it.tag, type_id, payload, it.given.take())
+                }
                 _ => false,
             };
             debug_assert!(sent, "there was room, and nobody else has written since");
@@ -116,16 +139,34 @@ impl Endpoint {
 
 /// A receiver, if a message of so many bytes can be written now. As long as its contact is held
 /// nobody else writes.
-fn get_ready(peer: &Arc<Peer>, type_id: TypeId, len: usize) -> Result<Ready<'_>, AtOnce> {
+fn get_ready<'p>(
+    peer: &'p Arc<Peer>,
+    type_id: TypeId,
+    len: usize,
+    lent: Lent<'_>,
+) -> Result<Ready<'p>, AtOnce> {
     let Some(mut contact) = peer.try_contact() else {
         return Err(AtOnce::Not);
     };
     let Contact::Line(line) = &mut *contact else {
         return Err(AtOnce::Not);
     };
-    match line.prepare_for(type_id, len) {
-        Some(tag) => Ok((contact, tag)),
-        None if line.is_worth_waiting() => Err(AtOnce::Full),
-        None => Err(AtOnce::Not),
+    let Some(tag) = line.prepare_for(type_id, len) else {
+        return Err(match line.is_worth_waiting() {
+            true => AtOnce::Full,
+            false => AtOnce::Not,
+        });
+    };
+    let mut given = None;
+    if let Some((pool, loans)) = lent {
+        given = line.lend_prepared(pool, loans);
+        if given.is_none() {
+            return Err(line.when_may_lend());
+        }
     }
+    Ok(Ready {
+        contact,
+        tag,
+        given,
+    })
 }

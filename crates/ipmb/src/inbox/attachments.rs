@@ -1,6 +1,6 @@
 //! From the bytes and objects that came in to a message.
 
-use crate::{MemoryRegion, Object, region::Block};
+use crate::{MemoryRegion, Object, loan::Views, region::Block};
 use ipmb_core::{
     Correlation, EndpointId, FrameError, LaneMessage, MessageHeader, ParkId, RegionId, TypeId,
 };
@@ -14,6 +14,8 @@ pub(crate) struct Incoming {
     pub(crate) payload: Range<usize>,
     pub(crate) objects: Vec<Object>,
     pub(crate) regions: Vec<MemoryRegion>,
+    /// What stands in the payload as a reference.
+    pub(crate) views: Views,
     pub(crate) parked: Option<ParkId>,
     pub(crate) from: EndpointId,
     pub(crate) correlation: Option<Correlation>,
@@ -28,6 +30,7 @@ impl Incoming {
             payload,
             objects: Vec::new(),
             regions: Vec::new(),
+            views: Views::new(),
             parked: None,
             from,
             correlation: None,
@@ -113,6 +116,8 @@ pub(crate) enum Malformed {
     Frame(#[from] FrameError),
     #[error("a frame ends before the number of its attachments")]
     Short,
+    #[error("a message refers to memory that was not lent")]
+    Loans,
     #[error("a message came without its objects")]
     Objects,
     #[error("a frame of this kind is not expected here")]
@@ -196,6 +201,7 @@ impl Attached {
             payload,
             objects: self.users,
             regions: regions.collect(),
+            views: Views::new(),
             parked: header.parked,
             from,
             correlation: header.correlation,

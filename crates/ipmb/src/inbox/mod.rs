@@ -274,7 +274,7 @@ impl Inbox {
                 Some(incoming) => Next::Message(incoming),
                 None => rx.next()?,
             };
-            let incoming = match next {
+            let mut incoming = match next {
                 Next::Message(incoming) => incoming,
                 Next::Nothing if rx.has_scanned() || looks > 1 => {
                     requests.bury(rx, &self.doorbell);
@@ -292,7 +292,7 @@ impl Inbox {
                 requests.reply(number, incoming, bytes, &self.doorbell);
                 continue;
             }
-            match rx.decode(&incoming) {
+            match rx.decode(&mut incoming) {
                 Ok(payload) => return Ok(Some(message_of(incoming, payload))),
                 Err(error) => rx.judge(error)?,
             }

@@ -15,7 +15,8 @@ use super::{
     rx::Rx,
 };
 use crate::{
-    Error, Message, MessageBox, RecvError, RequestError, bytes::Received, patience::Patience,
+    Error, Message, MessageBox, RecvError, RequestError, bytes::Received, loan::resolving,
+    patience::Patience,
 };
 use ipmb_core::{Correlation, EndpointId};
 use ipmb_lane::BiasedGuard;
@@ -90,8 +91,8 @@ impl Inbox {
         let Some(rx) = rx.as_deref_mut() else {
             return Ok(None);
         };
-        if let Some(incoming) = self.read_replies(rx, requests, number, receivers_wait)? {
-            let payload = rx.decode(&incoming).map_err(undecodable)?;
+        if let Some(mut incoming) = self.read_replies(rx, requests, number, receivers_wait)? {
+            let payload = rx.decode(&mut incoming).map_err(undecodable)?;
             return Ok(Some(message_of(incoming, payload)));
         }
         if let Some(outcome) = requests.finish(number) {
@@ -274,13 +275,15 @@ impl Inbox {
 
 fn open<A: MessageBox>(outcome: Outcome) -> Result<Message<A>, RequestError> {
     match outcome {
-        Outcome::Reply(incoming, mut bytes) => {
+        Outcome::Reply(mut incoming, mut bytes) => {
+            let views = std::mem::take(&mut incoming.views);
             let received = Received {
                 type_id: incoming.type_id,
                 buffer: &mut bytes,
                 payload: incoming.payload.clone(),
             };
-            let payload = A::decode_received(received).map_err(undecodable)?;
+            let payload = resolving(views, || A::decode_received(received));
+            let payload = payload.map_err(undecodable)?;
             Ok(message_of(incoming, payload))
         }
         Outcome::None(NoReply::PeerGone) => Err(RequestError::PeerGone),

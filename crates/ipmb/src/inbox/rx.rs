@@ -8,7 +8,9 @@ use super::{
     source::{Pull, PullError, Source},
     spin::Spin,
 };
-use crate::{Error, MessageBox, RecvError, bytes::Received, memory::Shared, peer::ENVELOPE};
+use crate::{
+    Error, MessageBox, RecvError, bytes::Received, loan::resolving, memory::Shared, peer::ENVELOPE,
+};
 use ipmb_core::{EndpointId, ParkId, TypeId};
 use ipmb_lane::{ReadySet, Sleeper};
 use std::{
@@ -234,8 +236,9 @@ impl Rx {
     }
 
     /// The payload of the message taken last.
-    pub(super) fn decode<R: MessageBox>(&mut self, incoming: &Incoming) -> Result<R, Error> {
-        R::decode_received(self.payload(incoming))
+    pub(super) fn decode<R: MessageBox>(&mut self, incoming: &mut Incoming) -> Result<R, Error> {
+        let views = std::mem::take(&mut incoming.views);
+        resolving(views, || R::decode_received(self.payload(incoming)))
     }
 
     fn payload(&mut self, incoming: &Incoming) -> Received<'_> {

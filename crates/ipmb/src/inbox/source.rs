@@ -3,15 +3,17 @@
 
 use super::attachments::{Attached, Frame, Incoming, Malformed};
 use crate::{
+    loan::{Ledger, Views},
     memory::Shared,
     peer::{PairPacket, largest_lane},
     region::Block,
 };
 use ipmb_core::{
-    Correlation, DeclaredTypes, EndpointId, LaneMessage, MessageHeader, RegionId, TypeId,
+    Correlation, DeclaredTypes, EndpointId, LaneMessage, LoanRef, MessageHeader, RegionId, TypeId,
 };
 use ipmb_lane::{Consumer, Popped, memory_len};
-use ipmb_sys::{Access, Channel, ChannelRecvError, Doorbell, OwnedObject, map_memory};
+use ipmb_sys::{Access, Channel, ChannelRecvError, Doorbell, MapError, OwnedObject, map_memory};
+use smallvec::SmallVec;
 use std::{
     collections::{HashMap, VecDeque},
     io,
@@ -42,18 +44,29 @@ pub(super) struct Source {
     /// What the sender has declared, whichever lane it stood in.
     types: DeclaredTypes,
     regions: HashMap<RegionId, Arc<Block>>,
+    /// What the sender has lent us.
+    loans: Ledger,
     /// With so many regions it is time to let go of dead ones.
     tidy_at: usize,
     /// A message whose objects could not be taken over yet.
-    stalled: Option<(Pending, Vec<u8>)>,
+    stalled: Option<(Stalled, Vec<u8>)>,
     pub(super) gone: bool,
     /// It has sent a request.
     asked: bool,
     dropped_before: u64,
 }
 
+/// A message for which there were no descriptors or no memory.
+enum Stalled {
+    /// Its attachments are not all there.
+    Attached(Box<Pending>),
+    /// What it refers to is not all there. With its tag.
+    Lent(u16),
+}
+
 /// A message with attachments that is not put together yet.
 struct Pending {
+    views: Views,
     header: MessageHeader,
     sequence: u64,
     payload: Range<usize>,
@@ -103,6 +116,7 @@ impl Source {
             objects: VecDeque::new(),
             types: DeclaredTypes::default(),
             regions: HashMap::new(),
+            loans: Ledger::default(),
             tidy_at: FEW_REGIONS,
             stalled: None,
             gone: false,
@@ -144,9 +158,12 @@ impl Source {
 
     /// Reads the next message. Its payload is in `buffer`.
     pub(super) fn pull(&mut self, buffer: &mut Vec<u8>, limit: u64) -> Result<Pull, PullError> {
-        if let Some((pending, body)) = self.stalled.take() {
+        if let Some((stalled, body)) = self.stalled.take() {
             *buffer = body;
-            return self.complete(pending, buffer);
+            return match stalled {
+                Stalled::Attached(pending) => self.complete(*pending, buffer),
+                Stalled::Lent(tag) => self.open_lent(tag, buffer),
+            };
         }
         let Some(lane) = self.lanes.front_mut() else {
             return Ok(Pull::Nothing);
@@ -158,18 +175,8 @@ impl Source {
             room.ring();
         }
         match popped {
-            Popped::Message {
-                tag: LaneMessage::TAG,
-            } => self.open_envelope(buffer),
-            Popped::Message { tag } => {
-                let type_id = self.types.type_of(tag)?;
-                let payload = 0..buffer.len();
-                Ok(Pull::Message(Incoming::plain(
-                    self.endpoint,
-                    type_id,
-                    payload,
-                )))
-            }
+            Popped::Message { tag } if tag & LoanRef::TAG_BIT != 0 => self.open_lent(tag, buffer),
+            Popped::Message { tag } => self.open(tag, buffer, Views::new()),
             Popped::Partial => Ok(Pull::More),
             Popped::Empty if lane.is_retired() => self.next_lane(),
             _ => Ok(Pull::Nothing),
@@ -183,23 +190,68 @@ impl Source {
         }
     }
 
+    /// Opens a message behind whose payload there are references to what was lent.
+    fn open_lent(&mut self, tag: u16, buffer: &mut Vec<u8>) -> Result<Pull, PullError> {
+        let (references, len) = LoanRef::split(buffer)?;
+        let references: SmallVec<[LoanRef; 2]> = references.collect();
+        for reference in &references {
+            if let Err(error) = self.be_shown(reference) {
+                if let PullError::Resources(_) = error {
+                    self.stalled = Some((Stalled::Lent(tag), std::mem::take(buffer)));
+                }
+                return Err(error);
+            }
+        }
+        // Only now that nothing can get in between: what is made here is given back when dropped.
+        let views: Option<Views> = references.iter().map(|it| self.loans.view(it)).collect();
+        buffer.truncate(len);
+        let views = views.ok_or(Malformed::Loans)?;
+        self.open(tag & !LoanRef::TAG_BIT, buffer, views)
+    }
+
+    /// Reads the channel until what a message refers to is there.
+    fn be_shown(&mut self, reference: &LoanRef) -> Result<(), PullError> {
+        loop {
+            match self.loans.prepare(reference) {
+                Ok(true) => return Ok(()),
+                // A sender shows what it lends before it publishes the message.
+                Ok(false) if self.read_channel()? => {}
+                Ok(false) => return Err(Malformed::Loans.into()),
+                Err(MapError::Io(error)) => return Err(PullError::Resources(error)),
+                Err(_) => return Err(Malformed::Loans.into()),
+            }
+        }
+    }
+
     #[inline]
-    fn open_envelope(&mut self, buffer: &mut Vec<u8>) -> Result<Pull, PullError> {
+    fn open(&mut self, tag: u16, buffer: &mut Vec<u8>, views: Views) -> Result<Pull, PullError> {
+        if tag == LaneMessage::TAG {
+            return self.open_envelope(buffer, views);
+        }
+        let type_id = self.types.type_of(tag)?;
+        let mut incoming = Incoming::plain(self.endpoint, type_id, 0..buffer.len());
+        incoming.views = views;
+        Ok(Pull::Message(incoming))
+    }
+
+    #[inline]
+    fn open_envelope(&mut self, buffer: &mut Vec<u8>, views: Views) -> Result<Pull, PullError> {
         let (type_id, correlation, payload) = match MessageHeader::parse_fixed(buffer) {
             Some((type_id, payload)) => (type_id, None, payload),
             None => match MessageHeader::parse_correlated(buffer) {
                 Some((type_id, correlation, payload)) => (type_id, Some(correlation), payload),
-                None => return self.open_frame(buffer),
+                None => return self.open_frame(buffer, views),
             },
         };
         let payload = buffer.len() - payload.len()..buffer.len();
         let mut incoming = Incoming::plain(self.endpoint, type_id, payload);
         incoming.correlation = correlation;
+        incoming.views = views;
         self.asked |= matches!(correlation, Some(Correlation::Request(_)));
         Ok(Pull::Message(incoming))
     }
 
-    fn open_frame(&mut self, buffer: &mut Vec<u8>) -> Result<Pull, PullError> {
+    fn open_frame(&mut self, buffer: &mut Vec<u8>, views: Views) -> Result<Pull, PullError> {
         match Frame::parse(buffer)? {
             Frame::Message {
                 header,
@@ -208,6 +260,7 @@ impl Source {
             } => {
                 self.asked |= matches!(header.correlation, Some(Correlation::Request(_)));
                 let pending = Pending {
+                    views,
                     header,
                     sequence,
                     payload,
@@ -236,6 +289,7 @@ impl Source {
 
     /// Lets go of regions that nobody holds any more: they can never be referred to again.
     pub(super) fn tidy_regions(&mut self) {
+        self.loans.tidy();
         if !self.regions.is_empty() {
             self.regions.retain(|_, block| block.holders() > 0);
             self.tidy_at = FEW_REGIONS.max(2 * self.regions.len());
@@ -266,16 +320,18 @@ impl Source {
         match self.attach_objects(&mut pending) {
             Ok(()) => {
                 let attached = pending.attached.unwrap_or_default();
-                let message = attached.assemble(
+                let mut message = attached.assemble(
                     self.endpoint,
                     pending.header,
                     pending.payload,
                     &self.regions,
                 );
+                message.views = pending.views;
                 Ok(Pull::Message(message))
             }
             Err(PullError::Resources(error)) => {
-                self.stalled = Some((pending, std::mem::take(buffer)));
+                let stalled = Stalled::Attached(Box::new(pending));
+                self.stalled = Some((stalled, std::mem::take(buffer)));
                 Err(PullError::Resources(error))
             }
             Err(error) => Err(error),
@@ -376,6 +432,16 @@ impl Source {
                 return Err(Malformed::Packet.into());
             }
             PairPacket::Objects { sequence } => self.objects.push_back((sequence, objects)),
+            PairPacket::Account => {
+                let [lease] =
+                    <[OwnedObject; 1]>::try_from(objects).map_err(|_| Malformed::Loans)?;
+                self.loans.open(lease);
+            }
+            PairPacket::Segment { slot, epoch } => {
+                let [memory] =
+                    <[OwnedObject; 1]>::try_from(objects).map_err(|_| Malformed::Loans)?;
+                self.loans.show(slot, epoch, memory);
+            }
             PairPacket::Lane { number } if number < self.offered => {} // offered again
             PairPacket::Lane { number } if number == self.offered => self.attach_lane(objects)?,
             PairPacket::Lane { .. } => return Err(Malformed::Packet.into()),

@@ -5,7 +5,7 @@ use super::{
     outbound::{Outbound, Progress},
     pair::PairPacket,
 };
-use crate::{Message, MessageBox, endpoint::AtOnce};
+use crate::{Message, MessageBox, endpoint::AtOnce, loan::Pool};
 use ipmb_core::LaneMessage;
 use ipmb_sys::{BorrowedObject, MAX_OBJECTS};
 use smallvec::SmallVec;
@@ -20,12 +20,16 @@ impl Line {
         &mut self,
         message: &Message<T>,
         limit: u64,
+        pool: Option<&Arc<Pool>>,
     ) -> AtOnce {
         if self.busy || !self.confirmed {
             return AtOnce::Not;
         }
         if self.lanes.untidy() {
             self.tidy();
+        }
+        if !message.memory_regions.is_empty() && !self.may_float() {
+            return self.when_may_lend();
         }
         let limit = self.limits.message.min(limit);
         let outbound = Outbound::of_attachments(message);
@@ -61,7 +65,10 @@ impl Line {
                 let tail = data.and_then(|()| grant.write(&bytes.tail()));
                 tail.is_ok().then_some(grant)
             }
-            None => encode(&message.payload, grant),
+            // What has both attachments and loans takes the long way.
+            None => encode(&message.payload, grant, pool)
+                .filter(|(_, loans)| loans.is_empty())
+                .map(|(grant, _)| grant),
         };
         let Some(grant) = encoded else {
             return AtOnce::Not;
@@ -80,8 +87,7 @@ impl Line {
         drop(beside);
         self.attachments += 1;
         self.note_shown(&progress);
-        self.lanes
-            .note_flights(std::mem::take(&mut progress.flights));
+        self.lanes.note_flights(&mut progress.flights);
         self.published();
         AtOnce::Sent
     }

@@ -16,6 +16,12 @@ pub(crate) const FIRST_CAPACITY: usize = 64 << 10;
 /// in the middle of a write would be fatal, and page faults are slow.
 const RESERVED: usize = 16 << 20;
 
+/// So many regions and loans may be unread, whatever their size,
+const FEW_UNREAD: usize = 16;
+/// and so many as long as they have no more bytes than the receiver's budget: they use up memory, and
+/// descriptors.
+const MOST_UNREAD: usize = 256;
+
 /// The capacity up to which lanes to a receiver with this inbox budget grow. Both sides go by it.
 pub(crate) fn largest_lane(budget: u64) -> usize {
     let budget = usize::try_from(budget).unwrap_or(usize::MAX / 4);
@@ -30,6 +36,18 @@ pub(crate) struct Lanes {
     /// Those before it that are not drained yet, oldest first.
     retired: VecDeque<Lane>,
     made: u32,
+    /// How much shared memory is in messages that are not read yet, as far as we have looked.
+    afloat: Afloat,
+    /// With so much it is time to look again.
+    tidy_at: usize,
+}
+
+#[derive(Default)]
+struct Afloat {
+    count: usize,
+    /// How many of them are regions. They have descriptors, which we close as soon as we can.
+    regions: usize,
+    bytes: u64,
 }
 
 struct Lane {
@@ -37,9 +55,24 @@ struct Lane {
     producer: Producer<Shared>,
     /// Kept until the receiver has mapped the lane, so that it can be offered again.
     object: Option<OwnedObject>,
-    /// Holds of memory regions in messages that are not read yet: the position behind the
-    /// message, and the holds.
-    flights: VecDeque<(u64, Vec<Flight>)>,
+    /// What is in messages that are not read yet.
+    cargo: VecDeque<Freight>,
+}
+
+/// Shared memory in a message that is not read yet.
+pub(crate) enum Cargo {
+    /// A hold of a memory region.
+    Region(Flight),
+    /// A loan.
+    Loan(u32),
+}
+
+struct Freight {
+    /// The position behind the message.
+    end: u64,
+    /// In bytes.
+    size: u64,
+    cargo: Cargo,
 }
 
 /// Why there is no lane to write to.
@@ -96,7 +129,7 @@ impl Lanes {
             number: self.made,
             producer,
             object: Some(object),
-            flights: VecDeque::new(),
+            cargo: VecDeque::new(),
         };
         lane.offer(channel, room)?;
         self.made += 1;
@@ -114,13 +147,42 @@ impl Lanes {
         lanes.try_for_each(|lane| lane.offer(channel, room))
     }
 
-    /// Notes the holds that left with the message just written.
-    pub(crate) fn note_flights(&mut self, flights: Vec<Flight>) {
-        if let Some(lane) = &mut self.current
-            && !flights.is_empty()
-        {
-            lane.flights.push_back((lane.producer.produced(), flights));
+    /// Notes shared memory that left with the message just written.
+    #[inline]
+    pub(crate) fn note(&mut self, size: u64, cargo: Cargo) {
+        if let Some(lane) = &mut self.current {
+            self.afloat.count += 1;
+            self.afloat.regions += usize::from(matches!(cargo, Cargo::Region(_)));
+            self.afloat.bytes += size;
+            let end = lane.producer.produced();
+            lane.cargo.push_back(Freight { end, size, cargo });
         }
+    }
+
+    /// Notes the regions that left with the message just written.
+    pub(crate) fn note_flights(&mut self, flights: &mut Vec<Flight>) {
+        for flight in flights.drain(..) {
+            self.note(flight.block().size() as u64, Cargo::Region(flight));
+        }
+    }
+
+    /// Whether the receiver has not so much unread shared memory that no more should be sent.
+    #[inline]
+    pub(crate) fn may_float(&self, budget: u64) -> bool {
+        let Afloat { count, bytes, .. } = self.afloat;
+        count < FEW_UNREAD || (count < MOST_UNREAD && bytes < budget)
+    }
+
+    /// Whether the receiver has read half of the shared memory that was sent.
+    pub(crate) fn is_half_way(&self) -> bool {
+        let consumed = self.last().map_or(0, Producer::consumed);
+        self.half_way().is_none_or(|position| consumed >= position)
+    }
+
+    /// Up to where the receiver should have read before more shared memory is sent: half of it.
+    pub(crate) fn half_way(&self) -> Option<u64> {
+        let cargo = &self.current.as_ref()?.cargo;
+        cargo.get(cargo.len() / 2).map(|freight| freight.end)
     }
 
     /// Forgets what the receiver has taken over, and tells which regions it knows now.
@@ -129,16 +191,16 @@ impl Lanes {
             if lane.object.is_some() && lane.producer.slot().is_some() {
                 lane.object = None;
             }
-            if !lane.flights.is_empty() {
+            if !lane.cargo.is_empty() {
                 let consumed = lane.producer.consumed();
-                while let Some((end, _)) = lane.flights.front()
-                    && *end <= consumed
-                {
-                    let (_, flights) = lane.flights.pop_front().unwrap_or_default();
-                    flights.iter().for_each(|flight| known(flight.block()));
+                while let Some(freight) = lane.next_freight(consumed, &mut self.afloat) {
+                    if let Cargo::Region(flight) = freight.cargo {
+                        known(flight.block());
+                    }
                 }
             }
         }
+        self.tidy_at = self.afloat.count + FEW_UNREAD;
         while self.retired.front_mut().is_some_and(Lane::is_drained) {
             self.retired.pop_front();
         }
@@ -147,32 +209,28 @@ impl Lanes {
     /// Whether `tidy` would find something, as far as a glance tells.
     #[inline]
     pub(crate) fn untidy(&self) -> bool {
-        let untidy = |lane: &Lane| lane.object.is_some() || !lane.flights.is_empty();
-        !self.retired.is_empty() || self.current.as_ref().is_some_and(untidy)
+        !self.retired.is_empty()
+            || self.afloat.regions > 0
+            || self.afloat.count > self.tidy_at
+            || (self.current.as_ref()).is_some_and(|lane| lane.object.is_some())
     }
 
-    /// The receiver is gone: takes back the holds that it never saw.
-    pub(crate) fn recall(&mut self) {
-        for mut lane in self.retired.drain(..).chain(self.current.take()) {
+    /// The receiver is gone: gives back what it never saw.
+    pub(crate) fn recall(&mut self, mut recalled: impl FnMut(Cargo)) {
+        self.afloat = Afloat::default();
+        for lane in self.retired.drain(..).chain(self.current.take()) {
             let consumed = lane.producer.consumed();
-            for (end, flights) in lane.flights.drain(..) {
-                if end > consumed {
-                    flights.into_iter().for_each(Flight::recall);
-                }
-            }
+            let unread = lane.cargo.into_iter().filter(|it| it.end > consumed);
+            unread.for_each(|freight| recalled(freight.cargo));
         }
     }
 
-    /// Takes back the holds of the message that was just dropped: the oldest one in the lane.
-    pub(crate) fn recall_dropped(&mut self, end: u64) {
+    /// Gives back what is in the message that was just dropped: the oldest one in the lane.
+    pub(crate) fn recall_dropped(&mut self, end: u64, mut recalled: impl FnMut(Cargo)) {
         if let Some(lane) = &mut self.current {
-            while let Some((at, _)) = lane.flights.front()
-                && *at <= end
-            {
-                if let Some((at, flights)) = lane.flights.pop_front()
-                    && at == end
-                {
-                    flights.into_iter().for_each(Flight::recall);
+            while let Some(freight) = lane.next_freight(end, &mut self.afloat) {
+                if freight.end == end {
+                    recalled(freight.cargo);
                 }
             }
         }
@@ -196,6 +254,17 @@ impl Lane {
                 ChannelSendError::Io(error) => NoLane::Resources(error),
                 other => NoLane::Resources(io::Error::other(other)),
             })
+    }
+
+    /// What was in a message that ends at this position or before.
+    fn next_freight(&mut self, end: u64, afloat: &mut Afloat) -> Option<Freight> {
+        self.cargo.front().filter(|freight| freight.end <= end)?;
+        let freight = self.cargo.pop_front()?;
+        let regions = usize::from(matches!(freight.cargo, Cargo::Region(_)));
+        afloat.count = afloat.count.saturating_sub(1);
+        afloat.regions = afloat.regions.saturating_sub(regions);
+        afloat.bytes = afloat.bytes.saturating_sub(freight.size);
+        Some(freight)
     }
 
     fn is_drained(&mut self) -> bool {

@@ -1,16 +1,20 @@
 //! The way to one receiver: its doorbell, its inbox, the channel and the lanes.
 
-use super::lanes::{Lanes, NoLane, largest_lane};
+use super::{
+    lanes::{Cargo, Lanes, NoLane, largest_lane},
+    lending::Lending,
+};
 use crate::{
     MessageBox, SendError, Sink,
     bytes::{RAW, TAIL_LEN},
     endpoint::AtOnce,
+    loan::{Collector, Loans, Pool},
     memory::Shared,
-    region::Block,
+    region::{Block, Flight},
 };
 use ipmb_core::{
-    CORRELATED_HEADER_LEN, Correlation, DeclaredTypes, LaneMessage, MessageHeader, Overflow,
-    ReceiveLimits, RegionId, TypeId,
+    CORRELATED_HEADER_LEN, Correlation, DeclaredTypes, LaneMessage, LoanRef, MessageHeader,
+    Overflow, ReceiveLimits, RegionId, TypeId,
 };
 use ipmb_lane::{Grant, Producer, ReadySet, Waker};
 use ipmb_sys::{Channel, Doorbell};
@@ -47,6 +51,7 @@ pub(crate) struct Line {
     pub(super) known: HashMap<RegionId, Weak<Block>>,
     /// What the receiver knows, or will when it has read that far.
     types: DeclaredTypes,
+    pub(super) lending: Lending,
     /// What the last message took, as a guess for the next one.
     pub(super) guess: usize,
 }
@@ -59,6 +64,8 @@ pub(crate) enum Attempt {
     Sent,
     /// Wait for room, then try again.
     Full,
+    /// Nothing can be lent to the receiver: copy all.
+    Copy,
     /// The receiver receives no more.
     Gone,
     Failed(SendError),
@@ -78,6 +85,7 @@ impl Line {
             attachments: 0,
             known: HashMap::new(),
             types: DeclaredTypes::default(),
+            lending: Lending::default(),
             guess: 0,
         }
     }
@@ -107,7 +115,9 @@ impl Line {
 
     /// The receiver is gone: takes back what it never read.
     pub(crate) fn recall(&mut self) {
-        self.lanes.recall();
+        let lending = &self.lending;
+        self.lanes.recall(|cargo| take_back(lending, cargo));
+        self.lending.close();
     }
 
     /// Sends a message without attachments in one step, if there is room for it: the payload is
@@ -118,6 +128,7 @@ impl Line {
         payload: &T,
         correlation: Option<Correlation>,
         limit: u64,
+        pool: Option<&Arc<Pool>>,
         room: &Doorbell,
     ) -> AtOnce {
         if self.busy {
@@ -135,6 +146,7 @@ impl Line {
             Some(message) => (RAW, message.data.len() + ENVELOPE_LEN),
             None => (payload.uuid(), guess),
         };
+        let may_lend = pool.is_some() && self.may_lend();
         let tag = match correlation {
             None => self.tag(type_id),
             Some(_) => LaneMessage::TAG,
@@ -168,9 +180,29 @@ impl Line {
                 return AtOnce::Not;
             }
         } else {
-            match encode(payload, grant) {
-                Some(encoded) => grant = encoded,
-                None => return AtOnce::Not,
+            let Some((encoded, loans)) = encode(payload, grant, pool) else {
+                return AtOnce::Not;
+            };
+            grant = encoded;
+            if let Some(pool) = pool.filter(|_| !loans.is_empty()) {
+                if (grant.written() - start) as u64 > limit {
+                    return AtOnce::Not;
+                }
+                if !may_lend {
+                    return self.when_may_lend();
+                }
+                let write = |bytes: &[u8]| grant.write(bytes);
+                let written = LoanRef::write_all(&loans, write).is_ok();
+                let channel = &self.reach.channel;
+                if !written || self.lending.lend(pool, channel, &loans).is_err() {
+                    return AtOnce::Not;
+                }
+                grant.commit(tag | LoanRef::TAG_BIT);
+                for loan in &loans {
+                    self.lanes.note(loan.len, Cargo::Loan(loan.loan));
+                }
+                self.published();
+                return AtOnce::Sent;
             }
         }
         if (grant.written() - start) as u64 > limit {
@@ -205,6 +237,11 @@ impl Line {
         let tag = self.types.declare(type_id).ok()?;
         grant.commit(LaneMessage::TAG);
         Some(tag)
+    }
+
+    /// Whether there is not too much shared memory in messages that are not read yet.
+    pub(super) fn may_float(&self) -> bool {
+        self.lanes.may_float(self.budget() as u64)
     }
 
     /// Forgets what the receiver has taken over.
@@ -270,15 +307,27 @@ impl Line {
     }
 }
 
-/// Encodes a payload into a lane, if there is room for it and it can be encoded.
+/// Encodes a payload into a lane, if there is room for it and it can be encoded. What of it was lent
+/// from the pool is not in it.
 #[inline]
 pub(super) fn encode<'a, T: MessageBox>(
     payload: &T,
     grant: Grant<'a, Shared>,
-) -> Option<Grant<'a, Shared>> {
+    pool: Option<&Arc<Pool>>,
+) -> Option<(Grant<'a, Shared>, Loans)> {
     let mut sink = Sink::lane(grant);
+    sink.loans = pool.map(Collector::new);
     payload.encode_into(&mut sink).ok()?;
-    sink.into_lane()
+    let loans = Collector::into_loans(sink.loans.take());
+    Some((sink.into_lane()?, loans))
+}
+
+/// The receiver will never have what was in a message.
+pub(super) fn take_back(lending: &Lending, cargo: Cargo) {
+    match cargo {
+        Cargo::Region(flight) => Flight::recall(flight),
+        Cargo::Loan(loan) => lending.recall(loan),
+    }
 }
 
 impl From<NoLane> for Attempt {

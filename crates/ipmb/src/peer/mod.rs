@@ -2,6 +2,7 @@
 
 mod attached;
 mod lanes;
+mod lending;
 mod line;
 mod outbound;
 mod pair;
@@ -12,6 +13,7 @@ mod steps;
 #[cfg(test)]
 pub(crate) use lanes::FIRST_CAPACITY;
 pub(crate) use lanes::largest_lane;
+pub(crate) use lending::Given;
 pub(crate) use line::{Attempt, Line, Reach};
 pub(crate) use outbound::{ENVELOPE, Outbound, Progress};
 pub(crate) use pair::PairPacket;

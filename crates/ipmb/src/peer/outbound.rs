@@ -1,11 +1,13 @@
 //! A message on its way out.
 
+use super::lending::Given;
 use crate::{
     BytesMessage, Error, Message, MessageBox, Object, SendError, Sink,
     bytes::{RAW, Tail},
+    loan::{Collector, Loans, Pool},
     region::{Block, Flight},
 };
-use ipmb_core::{Correlation, LaneMessage, MessageHeader, PLAIN_HEADER_LEN, ParkId};
+use ipmb_core::{Correlation, LaneMessage, LoanRef, MessageHeader, PLAIN_HEADER_LEN, ParkId};
 use ipmb_sys::BorrowedObject;
 use std::{borrow::Cow, io, os::fd::AsFd, sync::Arc};
 
@@ -21,6 +23,8 @@ pub(crate) struct Outbound<'a> {
     payload: Cow<'a, [u8]>,
     /// What stands behind that.
     tail: Option<Tail>,
+    /// What of the payload is not in it.
+    pub(super) lent: Option<Lent<'a>>,
     /// What the payload counts for where there are limits.
     pub(crate) size: usize,
     pub(crate) objects: &'a [Object],
@@ -34,14 +38,21 @@ pub(crate) struct Outbound<'a> {
 }
 
 impl<'a> Outbound<'a> {
-    pub(crate) fn encode<T: MessageBox>(message: &'a Message<T>) -> Result<Self, SendError> {
+    /// Encodes a message, with references to what was lent from a pool; without one, everything is
+    /// copied.
+    pub(crate) fn encode<T: MessageBox>(
+        message: &'a Message<T>,
+        pool: Option<&'a Arc<Pool>>,
+    ) -> Result<Self, SendError> {
         let bytes = message.payload.as_bytes_message();
+        let mut lent = None;
         let (type_id, payload) = match bytes {
             Some(bytes) => (RAW, Cow::Borrowed(&*bytes.data)),
-            None => (
-                message.payload.uuid(),
-                Cow::Owned(encode(&message.payload)?),
-            ),
+            None => {
+                let (bytes, loans) = encode(&message.payload, pool)?;
+                lent = pool.and_then(|pool| Lent::new(pool, loans));
+                (message.payload.uuid(), Cow::Owned(bytes))
+            }
         };
         for region in &message.memory_regions {
             region.block().map_err(SendError::Attachment)?;
@@ -52,6 +63,7 @@ impl<'a> Outbound<'a> {
             size: bytes.map_or(payload.len(), BytesMessage::size),
             payload,
             tail: bytes.map(BytesMessage::tail),
+            lent,
             objects: &message.objects,
             regions: &message.memory_regions,
             parked: None,
@@ -77,6 +89,7 @@ impl<'a> Outbound<'a> {
             header: MessageHeader::encode_fixed([0; 16]),
             payload: Cow::Borrowed(&[]),
             tail: None,
+            lent: None,
             size: 0,
             objects,
             regions: &[],
@@ -86,12 +99,24 @@ impl<'a> Outbound<'a> {
         }
     }
 
-    /// The payload, in pieces.
+    /// The payload, in pieces, with the references to what is lent.
     pub(crate) fn payload(&self) -> [&[u8]; 2] {
-        [
-            &self.payload,
-            self.tail.as_ref().map_or(&[], Tail::as_slice),
-        ]
+        // What is bytes already has none.
+        let behind = match &self.lent {
+            Some(lent) => &lent.references,
+            None => self.tail.as_ref().map_or(&[][..], Tail::as_slice),
+        };
+        [&self.payload, behind]
+    }
+
+    /// Whether some of it is not in the payload, but lent.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.lent.is_some()
+    }
+
+    /// Whether it hands shared memory over.
+    pub(super) fn shares(&self) -> bool {
+        self.is_lent() || !self.regions.is_empty()
     }
 
     pub(crate) fn has_attachments(&self) -> bool {
@@ -104,14 +129,45 @@ impl<'a> Outbound<'a> {
     }
 }
 
-fn encode(payload: &impl MessageBox) -> Result<Vec<u8>, SendError> {
+fn encode(
+    payload: &impl MessageBox,
+    pool: Option<&Arc<Pool>>,
+) -> Result<(Vec<u8>, Loans), SendError> {
     let mut bytes = Vec::new();
-    match payload.encode_into(&mut Sink::buffer(&mut bytes)) {
-        Ok(()) => Ok(bytes),
+    let mut sink = Sink::buffer(&mut bytes);
+    sink.loans = pool.map(Collector::new);
+    match payload.encode_into(&mut sink) {
+        Ok(()) => {
+            let loans = Collector::into_loans(sink.loans.take());
+            Ok((bytes, loans))
+        }
         Err(error) if is_sink_full(&error) => {
             Err(SendError::Resources(io::ErrorKind::OutOfMemory.into()))
         }
         Err(error) => Err(SendError::Encode(error)),
+    }
+}
+
+/// What of a payload is not in it, but lent.
+pub(super) struct Lent<'a> {
+    pub(super) pool: &'a Arc<Pool>,
+    pub(super) loans: Loans,
+    /// What follows the payload.
+    references: Vec<u8>,
+}
+
+impl<'a> Lent<'a> {
+    fn new(pool: &'a Arc<Pool>, loans: Loans) -> Option<Self> {
+        if loans.is_empty() {
+            return None;
+        }
+        let mut references = Vec::new();
+        LoanRef::append_all(&loans, &mut references);
+        Some(Self {
+            pool,
+            loans,
+            references,
+        })
     }
 }
 
@@ -147,6 +203,8 @@ pub(crate) struct Progress {
     pub(crate) number_at: Option<usize>,
     /// Holds of the message's memory regions for this receiver.
     pub(crate) flights: Vec<Flight>,
+    /// What this receiver is lent.
+    pub(crate) given: Option<Given>,
     /// Which regions' objects have to travel, as indices.
     pub(crate) region_objects: Vec<usize>,
     /// The number of the message among those with attachments.
@@ -164,7 +222,7 @@ impl Progress {
     pub(crate) fn body<'b>(&'b self, outbound: &'b Outbound<'_>) -> Body<'b> {
         let before = match &self.own {
             Some(own) => own,
-            None if self.tag == LaneMessage::TAG => outbound.header.as_slice(),
+            None if self.tag & !LoanRef::TAG_BIT == LaneMessage::TAG => outbound.header.as_slice(),
             None => &[],
         };
         let [payload, tail] = outbound.payload();

@@ -17,6 +17,16 @@ pub(crate) enum PairPacket {
         /// Stands in front of the message's payload, too.
         sequence: u64,
     },
+    /// Where the receiver gives loans back. Objects: the lease of that memory.
+    Account,
+    /// Memory that the sender lends parts of, in the place of what the slot had before. Objects: the
+    /// memory.
+    Segment {
+        /// Its number.
+        slot: u32,
+        /// Counts what the slot has had.
+        epoch: u32,
+    },
 }
 
 impl PairPacket {
@@ -28,6 +38,8 @@ impl PairPacket {
             Self::Hello => (0, 0),
             Self::Lane { number } => (1, u64::from(number)),
             Self::Objects { sequence } => (2, sequence),
+            Self::Account => (3, 0),
+            Self::Segment { slot, epoch } => (4, u64::from(slot) << 32 | u64::from(epoch)),
         };
         let mut bytes = [kind; Self::LEN];
         bytes[1..].copy_from_slice(&value.to_le_bytes());
@@ -43,6 +55,11 @@ impl PairPacket {
                 number: u32::try_from(value).ok()?,
             }),
             2 => Some(Self::Objects { sequence: value }),
+            3 if value == 0 => Some(Self::Account),
+            4 => Some(Self::Segment {
+                slot: (value >> 32) as u32,
+                epoch: value as u32,
+            }),
             _ => None,
         }
     }
@@ -58,6 +75,11 @@ mod tests {
             PairPacket::Hello,
             PairPacket::Lane { number: u32::MAX },
             PairPacket::Objects { sequence: u64::MAX },
+            PairPacket::Account,
+            PairPacket::Segment {
+                slot: 1,
+                epoch: u32::MAX,
+            },
         ] {
             assert_eq!(PairPacket::parse(&packet.encode()), Some(packet));
         }

@@ -1,13 +1,14 @@
 //! The long way of a message to one receiver: attachments, fragments, a lane that is full.
 
 use super::{
-    lanes::NoLane,
-    line::{Attempt, Line},
+    lanes::{Cargo, NoLane},
+    lending::NotLent,
+    line::{Attempt, Line, take_back},
     outbound::{ENVELOPE, Outbound, Progress},
     pair::PairPacket,
 };
 use crate::{SendError, memory::Shared};
-use ipmb_core::Overflow;
+use ipmb_core::{LoanRef, Overflow};
 use ipmb_lane::Producer;
 use ipmb_sys::{BorrowedObject, ChannelSendError, Doorbell, MAX_OBJECTS};
 use std::{io, sync::Arc};
@@ -27,7 +28,7 @@ impl Line {
             self.contended = true;
             return Attempt::Full;
         }
-        if outbound.has_attachments() && !self.confirmed {
+        if (outbound.has_attachments() || outbound.is_lent()) && !self.confirmed {
             return Attempt::Full;
         }
         // The short way may have been too short for it; it fits the next one like it.
@@ -36,9 +37,8 @@ impl Line {
         let result = self.advance(outbound, progress, room);
         match result {
             Attempt::Full => {
-                if let Some(lane) = self.lanes.last() {
-                    lane.want_room(progress.body(outbound).len() - progress.bytes_sent as usize);
-                }
+                let left = progress.body(outbound).len() - progress.bytes_sent as usize;
+                self.want_room(left, outbound.shares());
                 // Room that was made before we said that we want it rang no bell.
                 let again = self.advance(outbound, progress, room);
                 let under_way = progress.objects_sent > 0 || progress.bytes_sent > 0;
@@ -91,13 +91,14 @@ impl Line {
             return Attempt::Failed(error);
         }
         if progress.objects_sent == 0 && progress.bytes_sent == 0 {
-            match self.make_room(progress.body(outbound).len(), room) {
+            let len = progress.body(outbound).len();
+            match self.make_room(len, outbound.shares(), room) {
                 Ok(true) => {}
                 Ok(false) => return Attempt::Sent, // dropped, and counted
                 Err(attempt) => return attempt,
             }
         }
-        match self.send_objects(outbound, progress) {
+        match self.send_beside(outbound, progress) {
             Attempt::Sent => {}
             // What has been sent of them is thrown away with the objects of the next message. To
             // drop older messages would not help: their objects stay in the channel.
@@ -113,9 +114,43 @@ impl Line {
             Attempt::Sent => {}
             other => return other,
         }
-        self.lanes
-            .note_flights(std::mem::take(&mut progress.flights));
+        self.lanes.note_flights(&mut progress.flights);
+        if let Some(given) = progress.given.take() {
+            for loan in given.sent() {
+                self.lanes.note(loan.len, Cargo::Loan(loan.loan));
+            }
+        }
         Attempt::Sent
+    }
+
+    /// Has the receiver wake us when there is room, and shared memory enough read.
+    fn want_room(&mut self, len: usize, shares: bool) {
+        let until = match shares && !self.may_float() {
+            true => self.lanes.half_way(),
+            false => None,
+        };
+        if let Some(lane) = self.lanes.last() {
+            match until {
+                Some(position) => lane.want_consumed(position),
+                None => lane.want_room(len),
+            }
+        }
+    }
+
+    /// Sends what does not go through the lane: loans, then objects.
+    fn send_beside(&mut self, outbound: &Outbound<'_>, progress: &mut Progress) -> Attempt {
+        if let Some(lent) = &outbound.lent
+            && progress.given.is_none()
+        {
+            let channel = &self.reach.channel;
+            match self.lending.give(lent.pool, channel, &lent.loans) {
+                Ok(given) => progress.given = Some(given),
+                Err(NotLent::Full) => return Attempt::Full,
+                Err(NotLent::Gone) => return Attempt::Gone,
+                Err(NotLent::Copy) => return Attempt::Copy,
+            }
+        }
+        self.send_objects(outbound, progress)
     }
 
     fn prepare(
@@ -142,6 +177,9 @@ impl Line {
         }
         if outbound.is_plain() {
             progress.tag = self.tag(outbound.type_id);
+        }
+        if outbound.is_lent() {
+            progress.tag |= LoanRef::TAG_BIT;
         }
         let size = outbound.size as u64;
         if size > self.limits.message {
@@ -218,10 +256,17 @@ impl Line {
         }
     }
 
-    /// Sees to it that a message can be begun. `Ok(false)`: the receiver's policy is to drop it.
-    fn make_room(&mut self, len: usize, room: &Doorbell) -> Result<bool, Attempt> {
+    /// Sees to it that a message can be begun, be it one that shares memory or not. `Ok(false)`: the
+    /// receiver's policy is to drop it.
+    fn make_room(&mut self, len: usize, shares: bool, room: &Doorbell) -> Result<bool, Attempt> {
         let (overflow, budget) = (self.limits.overflow, self.budget());
         loop {
+            if shares && !self.may_float() {
+                match self.overflowing(room) {
+                    Some(result) => return result,
+                    None => continue,
+                }
+            }
             let lane = self.current_lane(room)?;
             let (max_frame, capacity) = (lane.max_frame(), lane.capacity());
             // Nobody is to wait in the middle of a message whose receiver wants nobody to wait.
@@ -244,18 +289,35 @@ impl Line {
                     Err(no_lane) => return Err(no_lane.into()),
                 }
             }
-            let lane = self.current_lane(room)?;
-            match overflow {
-                Overflow::Block => return Err(Attempt::Full),
-                Overflow::DropNewest => {
-                    lane.count_dropped();
-                    return Ok(false);
-                }
-                Overflow::DropOldest => match lane.drop_oldest() {
-                    Some(end) => self.lanes.recall_dropped(end),
-                    None => return Err(Attempt::Full),
-                },
+            if let Some(result) = self.overflowing(room) {
+                return result;
             }
+        }
+    }
+
+    /// What comes of a message for which there is no room, as [`make_room`](Self::make_room) says it.
+    /// `None`: there may be room now.
+    fn overflowing(&mut self, room: &Doorbell) -> Option<Result<bool, Attempt>> {
+        let overflow = self.limits.overflow;
+        let lane = match self.current_lane(room) {
+            Ok(lane) => lane,
+            Err(no_lane) => return Some(Err(no_lane.into())),
+        };
+        match overflow {
+            Overflow::Block => Some(Err(Attempt::Full)),
+            Overflow::DropNewest => {
+                lane.count_dropped();
+                Some(Ok(false))
+            }
+            Overflow::DropOldest => match lane.drop_oldest() {
+                Some(end) => {
+                    let lending = &self.lending;
+                    self.lanes
+                        .recall_dropped(end, |cargo| take_back(lending, cargo));
+                    None
+                }
+                None => Some(Err(Attempt::Full)),
+            },
         }
     }
 }

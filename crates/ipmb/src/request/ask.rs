@@ -6,7 +6,7 @@ use crate::{
     endpoint::{AtOnce, Endpoint, Target},
     inbox::{Arrival, NoReply},
     patience::Patience,
-    peer::{Contact, Outbound},
+    peer::Contact,
 };
 use ipmb_core::{Correlation, EndpointId};
 
@@ -49,7 +49,7 @@ impl Endpoint {
         number: u64,
         patience: Patience,
     ) -> Result<(), RequestError> {
-        let mut outbound = Outbound::encode(message)?;
+        let mut outbound = self.encode(message)?;
         outbound.correlation = Some(Correlation::Request(number));
         self.check_size(&outbound, self.options.message_limit)?;
         loop {
@@ -58,12 +58,13 @@ impl Endpoint {
                 if message.selector.ttl.is_zero() {
                     return Err(RequestError::NobodyMatches);
                 }
+                self.copy_lent(message, &mut outbound)?;
                 self.inbox.asked(number, None);
                 return Ok(self.park(&message.selector, &mut outbound, patience)?);
             };
             self.check_size(&outbound, peer.limits.message)?;
             self.inbox.asked(number, Some(peer.id));
-            let outcome = self.send_to_all(&route, &outbound, patience);
+            let outcome = self.send_or_copy(message, &route, &outbound, patience);
             match outcome.failure {
                 Some(failure) => return Err(failure.into()),
                 None if outcome.delivered > 0 => return Ok(()),

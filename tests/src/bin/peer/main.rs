@@ -22,6 +22,7 @@ mod speaker;
 mod squatter;
 mod stranger;
 mod survivor;
+mod viewer;
 mod weigher;
 
 use std::{
@@ -70,6 +71,7 @@ fn main() {
         "squatter" => squatter::run(&job),
         "stranger" => stranger::run(&job),
         "survivor" => survivor::run(&job),
+        "viewer" => viewer::run(&job),
         "weigher" => weigher::run(&job),
         role => panic!("there is no role {role}"),
     }

@@ -121,7 +121,7 @@ fn tags_mean_what_was_declared() {
 
 #[test]
 fn a_tag_that_was_not_declared_is_malformed() {
-    for tag in [1, 2, u16::MAX] {
+    for tag in [1, 2, u16::MAX >> 1] {
         let (mut producer, mut source) = lane();
         send(&mut producer, tag, b"what is this");
         // Too late.

@@ -17,8 +17,8 @@ use std::{ffi::c_int, mem::ManuallyDrop};
 const QUEUE: usize = 128;
 const QUEUED_BYTES: usize = 32 << 20;
 
-/// A receiver's socket, or a sender's for each receiver. They are not closed: that throws away what
-/// has not been sent yet.
+/// A receiver's socket, or a sender's for each receiver. They are not closed: that may throw away
+/// what has not been sent yet.
 pub(crate) struct Nng(Vec<ManuallyDrop<Socket>>);
 
 pub(crate) struct Received(Message);

@@ -14,8 +14,8 @@ use zmq::{Context, Message, PAIR, PULL, PUSH, Socket};
 const QUEUE: usize = 1000;
 const QUEUED_BYTES: usize = 32 << 20;
 
-/// A receiver's socket, or a sender's for each receiver. They are not closed: that waits until all is
-/// written (it lingers), but what the socket would not take at once has been seen to be lost.
+/// A receiver's socket, or a sender's for each receiver. They are not closed: though that lingers by
+/// default, the last messages of several senders did not always come when they were.
 pub(crate) struct Zeromq(ManuallyDrop<Vec<Socket>>);
 
 pub(crate) struct Received(Message);

@@ -15,11 +15,24 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 /// A number that differs between a process and its forked child.
 ///
 /// Remember it, and compare before you use anything made earlier. It follows forks from the first
-/// [`ForkGuard`] on (there is nothing to protect before), by `fork` of the C library; a bare
-/// `clone` system call goes unnoticed.
+/// [`ForkGuard`] or [`follow_forks`] on (there is nothing to protect before), by `fork` of the C
+/// library; a bare `clone` system call goes unnoticed.
 #[inline]
 pub fn fork_generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
+}
+
+/// [`fork_generation`], which follows forks from now on.
+#[inline]
+pub fn follow_forks() -> u32 {
+    static REGISTER: Once = Once::new();
+    REGISTER.call_once(|| {
+        // SAFETY: `in_child` is a function for the life of the process (this code is not
+        // unloaded while it has threads) and async-signal-safe. It fails only for want of
+        // memory, and then there is no guard, which is what we would have without it.
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+    fork_generation()
 }
 
 /// As long as it lives, the descriptor is replaced in every forked child by a socket that was
@@ -38,13 +51,7 @@ impl ForkGuard {
     /// Guards a descriptor. Drop the guard *before* the descriptor is closed: its number may
     /// belong to somebody else a moment later.
     pub fn guard(object: BorrowedFd<'_>) -> Self {
-        static REGISTER: Once = Once::new();
-        REGISTER.call_once(|| {
-            // SAFETY: `in_child` is a function for the life of the process (this code is not
-            // unloaded while it has threads) and async-signal-safe. It fails only for want of
-            // memory, and then there is no guard, which is what we would have without it.
-            unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-        });
+        follow_forks();
         Self {
             slot: FIRST.occupy(object.as_raw_fd()),
         }

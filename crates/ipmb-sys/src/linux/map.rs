@@ -7,7 +7,7 @@ use rustix::fs::{SealFlags, fcntl_get_seals, fstat, fstatfs};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
-use super::memory::FIXED_SIZE;
+use super::memory::{FIXED_SIZE, page_size};
 use super::{BorrowedObject, Mapping};
 
 /// What a mapping is for.
@@ -56,7 +56,11 @@ pub fn map_memory(
     if !seals.contains(FIXED_SIZE) {
         return Err(MapError::Unsealed);
     }
-    let found = u64::try_from(fstat(object).map_err(io::Error::from)?.st_size).unwrap_or(0);
+    let stat = fstat(object).map_err(io::Error::from)?;
+    if usize::try_from(stat.st_blksize) != Ok(page_size()) {
+        must_be_on_tmpfs(object)?;
+    }
+    let found = u64::try_from(stat.st_size).unwrap_or(0);
     let size = usize::try_from(found)
         .ok()
         .filter(|size| *size > 0 && len.contains(size))
@@ -77,20 +81,26 @@ pub fn map_memory(
 /// [`publish_bytes`](super::publish_bytes) makes.
 pub fn is_immutable(object: BorrowedObject<'_>) -> bool {
     seals(object).is_ok_and(|seals| seals.contains(FIXED_SIZE | SealFlags::WRITE))
+        && must_be_on_tmpfs(object).is_ok()
 }
 
-/// Only memory on tmpfs has seals and cannot lose pages: huge pages have seals too, but punching a
-/// hole into them takes away what was reserved for us.
+/// Only memory on tmpfs has seals, and huge pages.
 fn seals(object: BorrowedObject<'_>) -> Result<SealFlags, MapError> {
-    const TMPFS_MAGIC: u64 = 0x0102_1994;
-    let seals = match fcntl_get_seals(object) {
-        Ok(seals) => seals,
-        Err(Errno::INVAL | Errno::BADF) => return Err(MapError::NotMemory),
-        Err(e) => return Err(MapError::Io(e.into())),
-    };
-    let system = fstatfs(object).map_err(io::Error::from)?;
-    if system.f_type as u64 != TMPFS_MAGIC {
-        return Err(MapError::NotMemory);
+    match fcntl_get_seals(object) {
+        Ok(seals) => Ok(seals),
+        Err(Errno::INVAL | Errno::BADF) => Err(MapError::NotMemory),
+        Err(e) => Err(MapError::Io(e.into())),
     }
-    Ok(seals)
+}
+
+/// Tells memory from huge pages, which can lose pages: punching a hole into them takes away what was
+/// reserved for us. There is no need to ask if the object's block size is that of a page: huge pages
+/// have their own. (Tmpfs may have that as well.)
+fn must_be_on_tmpfs(object: BorrowedObject<'_>) -> Result<(), MapError> {
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    let system = fstatfs(object).map_err(io::Error::from)?;
+    match system.f_type as u64 == TMPFS_MAGIC {
+        true => Ok(()),
+        false => Err(MapError::NotMemory),
+    }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 
 use rustix::fs::{
     FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create,
@@ -139,7 +140,11 @@ fn new_object(len: usize) -> io::Result<OwnedFd> {
             "shared memory has at least one byte: ask for more than none",
         ));
     }
-    if len as u64 > memory_of_the_machine() {
+    // Seldom more than was there before, and not worth a system call each time.
+    static KNOWN: OnceLock<u64> = OnceLock::new();
+    if len as u64 > *KNOWN.get_or_init(memory_of_the_machine)
+        && len as u64 > memory_of_the_machine()
+    {
         return Err(Errno::NOMEM.into());
     }
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;

@@ -25,7 +25,7 @@ pub use credentials::Credentials;
 pub use descriptors::{is_out_of_descriptors, out_of_descriptors};
 pub use directory::{RuntimeDirectory, RuntimeDirectoryError, Scope};
 pub use doorbell::Doorbell;
-pub use fork::{ForkGuard, fork_generation};
+pub use fork::{ForkGuard, follow_forks, fork_generation};
 pub use map::{Access, MapError, is_immutable, map_memory};
 pub use memory::{Mapping, Purpose, create_memory, page_size, publish_bytes};
 pub use poller::{Event, Interest, Poller, wait_readable, wait_writable};

@@ -1,14 +1,18 @@
 //! The shared block behind memory regions, and who holds it.
 //!
 //! The block starts with a header: its id and size, and a cell for every holder in any process.
-//! A cell names the process slot of its holder; the slot is an advisory lock on the block's
-//! memory object which the kernel drops when the process dies. So a holder that was killed can be
-//! told from one that lives, without process ids, which mean nothing across containers.
+//!
+//! In a *watched* block, that of a registry, a cell also names the process slot of its holder; the
+//! slot is an advisory lock on the block's memory object which the kernel drops when the process
+//! dies. So a holder that was killed can be told from one that lives, without process ids, which mean
+//! nothing across containers. Nobody asks that of other blocks, whose holders are spared the price
+//! (a descriptor and six system calls each).
 
+use super::unique;
 use crate::{Object, memory::Shared};
 use ipmb_core::{RegionId, RegionRef};
 use ipmb_lane::{Cells, Memory, Word};
-use ipmb_sys::{Access, Claim, Purpose, create_memory, fork_generation, map_memory};
+use ipmb_sys::{Access, Claim, Purpose, create_memory, follow_forks, fork_generation, map_memory};
 use std::{
     io,
     os::fd::AsFd,
@@ -29,27 +33,28 @@ pub(crate) struct Block {
     memory: Shared,
     cells: Cells<Shared>,
     object: Object,
-    claim: Claim,
+    /// If it is watched.
+    claim: Option<Claim>,
     nonce: Mutex<u64>,
     fork_generation: u32,
 }
 
 impl Block {
-    pub(crate) fn create(size: usize) -> io::Result<Arc<Self>> {
+    pub(crate) fn create(size: usize, watched: bool) -> io::Result<Arc<Self>> {
         let len = HEADER_LEN
             .checked_add(size)
             .ok_or(io::ErrorKind::OutOfMemory)?;
         let (object, mapping) = create_memory(Purpose::Shared, len, false)?;
         let memory = Shared::new(mapping);
-        let mut id = [0; 16];
-        ipmb_sys::random(&mut id)?;
-        let [magic, low, high, length] = words(&memory)?;
+        let id = unique::number()?.to_le_bytes();
+        let [magic, low, high, length, claims] = words(&memory)?;
         low.store(u64::from_le_bytes(first_half(&id)));
         high.store(u64::from_le_bytes(second_half(&id)));
         length.store(size as u64);
+        claims.store(watched.into());
         magic.store(MAGIC);
         let object = object.into();
-        let prepared = Prepared::new(RegionId(id), size, memory, &object)?;
+        let prepared = Prepared::new(RegionId(id), size, memory, watched, &object)?;
         Ok(Self::assemble(prepared, object))
     }
 
@@ -72,7 +77,7 @@ impl Block {
         let mapping = map_memory(object.as_fd(), Access::ReadWrite, HEADER_LEN..=usize::MAX)
             .map_err(io::Error::other)?;
         let memory = Shared::new(mapping);
-        let [magic, low, high, length] = words(&memory)?;
+        let [magic, low, high, length, claims] = words(&memory)?;
         let mut id = [0; 16];
         id[..8].copy_from_slice(&low.load().to_le_bytes());
         id[8..].copy_from_slice(&high.load().to_le_bytes());
@@ -84,7 +89,8 @@ impl Block {
                 "the object is no memory region of ipmb",
             ));
         }
-        Prepared::new(id, size as usize, memory, object)
+        let watched = claims.load() != 0;
+        Prepared::new(id, size as usize, memory, watched, object)
     }
 
     fn assemble(prepared: Prepared, object: Object) -> Arc<Self> {
@@ -96,7 +102,7 @@ impl Block {
             object,
             claim: prepared.claim,
             nonce: Mutex::new(prepared.nonce),
-            fork_generation: fork_generation(),
+            fork_generation: follow_forks(),
         })
     }
 
@@ -121,13 +127,19 @@ impl Block {
         self.cells.count()
     }
 
-    /// Frees the cells of holders whose process has died.
+    /// Frees the cells of holders whose process has died, if the block is watched.
     pub(crate) fn bury_the_dead(&self) {
+        let Some(claim) = &self.claim else { return };
         for (cell, owner, nonce) in self.cells.owners() {
-            if !self.claim.is_held(owner) {
+            if !claim.is_held(owner) {
                 self.cells.release(cell, owner, nonce);
             }
         }
+    }
+
+    /// What our cells name as their owner.
+    fn slot(&self) -> u16 {
+        self.claim.as_ref().map_or(0, Claim::slot)
     }
 
     fn next_nonce(&self) -> u64 {
@@ -140,7 +152,7 @@ impl Block {
     fn release(&self, cell: u32, nonce: u64) {
         // A forked child has copies of handles that its parent counts.
         if self.fork_generation == fork_generation() {
-            self.cells.release(cell, self.claim.slot(), nonce);
+            self.cells.release(cell, self.slot(), nonce);
         }
     }
 }
@@ -151,32 +163,45 @@ struct Prepared {
     size: usize,
     memory: Shared,
     cells: Cells<Shared>,
-    claim: Claim,
+    claim: Option<Claim>,
     nonce: u64,
 }
 
 impl Prepared {
-    fn new(id: RegionId, size: usize, memory: Shared, object: &Object) -> io::Result<Self> {
+    fn new(
+        id: RegionId,
+        size: usize,
+        memory: Shared,
+        watched: bool,
+        object: &Object,
+    ) -> io::Result<Self> {
         let cells =
             Cells::new(memory.clone(), CELLS_OFFSET, CELL_COUNT).map_err(io::Error::other)?;
-        let claim = Claim::take(object.as_fd(), PROCESS_SLOTS)?;
-        // Cells under the slot's number are those of an earlier owner of the slot, which is dead.
-        for (cell, owner, nonce) in cells.owners() {
-            if owner == claim.slot() {
-                cells.release(cell, owner, nonce);
-            }
-        }
-        let mut seed = [0; 8];
-        ipmb_sys::random(&mut seed)?;
+        let claim = match watched {
+            true => Some(claim(object, &cells)?),
+            false => None,
+        };
         Ok(Self {
             id,
             size,
             memory,
             cells,
             claim,
-            nonce: u64::from_le_bytes(seed),
+            // Owners of unwatched blocks differ in nothing else.
+            nonce: unique::scattered()?,
         })
     }
+}
+
+fn claim(object: &Object, cells: &Cells<Shared>) -> io::Result<Claim> {
+    let claim = Claim::take(object.as_fd(), PROCESS_SLOTS)?;
+    // Cells under the slot's number are those of an earlier owner of the slot, which is dead.
+    for (cell, owner, nonce) in cells.owners() {
+        if owner == claim.slot() {
+            cells.release(cell, owner, nonce);
+        }
+    }
+    Ok(claim)
 }
 
 /// One holder: a cell of the block, freed on drop.
@@ -189,15 +214,12 @@ pub(crate) struct Hold {
 impl Hold {
     pub(super) fn new(block: &Arc<Block>) -> io::Result<Self> {
         let nonce = block.next_nonce();
-        let cell = block
-            .cells
-            .claim(block.claim.slot(), nonce)
-            .ok_or_else(|| {
-                io::Error::new(
-                    io::ErrorKind::QuotaExceeded,
-                    "the memory region has as many holders as it can have",
-                )
-            })?;
+        let cell = block.cells.claim(block.slot(), nonce).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::QuotaExceeded,
+                "the memory region has as many holders as it can have",
+            )
+        })?;
         Ok(Self {
             block: Arc::clone(block),
             cell,
@@ -212,7 +234,7 @@ impl Hold {
         let from = (reference.owner, reference.nonce);
         if block
             .cells
-            .transfer(reference.cell, from, (block.claim.slot(), nonce))
+            .transfer(reference.cell, from, (block.slot(), nonce))
         {
             return Ok(Self {
                 block: Arc::clone(block),
@@ -261,7 +283,7 @@ impl Flight {
             id: self.block.id,
             size: self.block.size as u64,
             cell: self.cell,
-            owner: self.block.claim.slot(),
+            owner: self.block.slot(),
             nonce: self.nonce,
             with_object,
         }
@@ -277,9 +299,9 @@ impl Flight {
     }
 }
 
-fn words(memory: &Shared) -> io::Result<[Word<Shared>; 4]> {
+fn words(memory: &Shared) -> io::Result<[Word<Shared>; 5]> {
     let word = |index: usize| Word::new(memory.clone(), index * 8).map_err(io::Error::other);
-    Ok([word(0)?, word(1)?, word(2)?, word(3)?])
+    Ok([word(0)?, word(1)?, word(2)?, word(3)?, word(4)?])
 }
 
 fn first_half(id: &[u8; 16]) -> [u8; 8] {

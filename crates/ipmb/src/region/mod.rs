@@ -2,6 +2,7 @@
 
 mod block;
 mod registry;
+mod unique;
 
 pub(crate) use block::{Block, Flight};
 pub use registry::MemoryRegistry;
@@ -19,7 +20,8 @@ use std::{
 /// without a copy; the receiver sees the same memory.
 ///
 /// The value is one holder of the block: [`ref_count`](Self::ref_count) counts the holders in all
-/// processes. A holder that is killed is not counted for ever: a [`MemoryRegistry`] notices.
+/// processes. Where it came from a [`MemoryRegistry`], a holder that is killed is not counted for ever: the registry
+/// notices.
 ///
 /// # Sharing
 ///
@@ -44,20 +46,32 @@ impl MemoryRegion {
     /// A block of `size` bytes, zeroed. If the memory could not be had, [`map`](Self::map) and
     /// sending the region say so; [`try_new`](Self::try_new) says so at once.
     pub fn new(size: usize) -> Self {
-        Self(Block::create(size).and_then(hold).map_err(Failure::from))
+        Self(
+            Block::create(size, false)
+                .and_then(hold)
+                .map_err(Failure::from),
+        )
     }
 
     /// A block of `size` bytes, zeroed.
     ///
     /// # Errors
     ///
-    /// If there is no such amount of memory, or no free descriptor (a block takes two).
+    /// If there is no such amount of memory, or no free descriptor.
     ///
     /// ```
     /// assert!(ipmb::MemoryRegion::try_new(1 << 40).is_err());
     /// ```
     pub fn try_new(size: usize) -> io::Result<Self> {
-        Block::create(size)
+        Block::create(size, false)
+            .and_then(hold)
+            .map(|hold| Self(Ok(hold)))
+    }
+
+    /// As [`try_new`](Self::try_new), with holders that are noticed to have died. It takes two
+    /// descriptors in each process.
+    fn try_new_watched(size: usize) -> io::Result<Self> {
+        Block::create(size, true)
             .and_then(hold)
             .map(|hold| Self(Ok(hold)))
     }

@@ -132,7 +132,7 @@ impl MemoryRegistry {
             entry.last_use = now;
             return Ok(region);
         }
-        let region = MemoryRegion::try_new(min_size)?;
+        let region = MemoryRegion::try_new_watched(min_size)?;
         let entry = Entry {
             region: region.clone()?,
             tag: tag.map(str::to_owned),

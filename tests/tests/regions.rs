@@ -175,21 +175,33 @@ fn regions_that_are_not_used_again_leave_nothing_behind() {
 
 #[test]
 fn a_region_waits_for_a_receiver_without_descriptors() {
+    // It takes one descriptor.
+    waits_without_descriptors(MemoryRegion::new(4096), &["spare 0"]);
+}
+
+#[test]
+fn a_region_of_a_registry_waits_for_a_receiver_without_descriptors() {
+    let mut registry = MemoryRegistry::default();
+    let region = registry.alloc(4096, None);
+    // It takes two: it gets stuck before the first, or between them.
+    waits_without_descriptors(region, &["spare 0", "spare 1"]);
+}
+
+fn waits_without_descriptors(mut region: MemoryRegion, spares: &[&str]) {
     let mut scene = Scene::new();
     scene.send(MemoryRegion::new(4096));
     scene.ask("recv", "0 1");
-    let mut region = MemoryRegion::new(4096);
+    let holders = region.ref_count();
     region.map(..1).unwrap()[0] = 42;
     scene.send(region.clone().unwrap());
-    // A region takes two descriptors: it gets stuck before the first, or between them.
-    for spare in ["spare 0", "spare 1"] {
+    for spare in spares {
         scene.ask(spare, "spare");
         scene.ask("recv", "poor");
         scene.ask("recv", "poor");
     }
     scene.ask("rich", "rich");
-    scene.ask("recv", "42 2");
+    scene.ask("recv", &format!("42 {}", holders + 1));
     // And it is known from now on.
     scene.send(region.clone().unwrap());
-    scene.ask("recv", "42 3");
+    scene.ask("recv", &format!("42 {}", holders + 2));
 }

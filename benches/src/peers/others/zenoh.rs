@@ -10,7 +10,7 @@ use crate::{
     peers::{Peer, Role, Seat},
     work::Task,
 };
-use std::{mem::ManuallyDrop, thread, time::Duration};
+use std::{mem::ManuallyDrop, path::Path, thread, time::Duration};
 use zenoh::{
     Config, Session, Wait,
     bytes::ZBytes,
@@ -18,6 +18,7 @@ use zenoh::{
     pubsub::{Publisher, Subscriber},
     qos::CongestionControl,
     sample::Sample,
+    shm::cleanup_orphaned_shm_segments,
 };
 
 /// From here on they are in shared memory (`message_size_threshold`, the default).
@@ -124,6 +125,11 @@ impl Peer for Zenoh {
         let phase = checker.check(&sample.payload().to_bytes())?;
         self.publisher.put(sample.payload().clone()).wait()?;
         Ok(phase)
+    }
+
+    fn clean_up(_directory: &Path) {
+        // It makes some shared memory whether messages go there or not.
+        cleanup_orphaned_shm_segments();
     }
 }
 

@@ -4,23 +4,55 @@ use super::{Fill, Look, Offer, Peer, Role, Seat};
 use crate::{
     Result,
     message::{Checker, Phase},
+    work::Work,
 };
 use ipmb::{
-    BytesMessage, EndpointReceiver, EndpointSender, MemoryRegion, MemoryRegistry, Message, Object,
-    Options, Selector, label,
+    Bytes, BytesMessage, EndpointReceiver, EndpointSender, MemoryRegion, MemoryRegistry, Message,
+    MessageBox, Object, Options, Selector, label,
 };
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 pub(crate) struct Ipmb {
-    sender: EndpointSender<BytesMessage>,
-    receiver: EndpointReceiver<BytesMessage>,
+    ends: Ends,
     others: Selector,
     regions: MemoryRegistry,
+}
+
+enum Ends {
+    Messages(EndpointSender<BytesMessage>, EndpointReceiver<BytesMessage>),
+    /// For the work with loans.
+    Loans(EndpointSender<Load>, EndpointReceiver<Load>),
+}
+
+#[derive(MessageBox)]
+enum Load {
+    Message(BytesMessage),
+    Lent(Bytes),
 }
 
 impl Ipmb {
     fn message(&self, data: Vec<u8>) -> Message<BytesMessage> {
         Message::new(self.others.clone(), BytesMessage { format: 0, data })
+    }
+
+    fn send_message(&self, message: Message<BytesMessage>) -> Result<()> {
+        match &self.ends {
+            Ends::Messages(sender, _) => Ok(sender.send(message)?),
+            Ends::Loans(sender, _) => {
+                let load = Load::Message(message.payload);
+                Ok(sender.send(Message::new(self.others.clone(), load))?)
+            }
+        }
+    }
+
+    fn receive_message(&self) -> Result<Message<BytesMessage>> {
+        match &self.ends {
+            Ends::Messages(_, receiver) => Ok(receiver.recv(None)?),
+            Ends::Loans(_, receiver) => match receiver.recv(None)?.payload {
+                Load::Message(message) => Ok(Message::new(self.others.clone(), message)),
+                Load::Lent(_) => Err("something was lent that should not be".into()),
+            },
+        }
     }
 }
 
@@ -28,8 +60,13 @@ impl Peer for Ipmb {
     const NAME: &'static str = "ipmb";
     const ABOUT: &'static str =
         "this: join, send, recv of a BytesMessage; multicast to several; the receivers join first";
-    const OFFERS: &'static [Offer] =
-        &[Offer::Regions, Offer::Objects, Offer::Join, Offer::Failover];
+    const OFFERS: &'static [Offer] = &[
+        Offer::Loans,
+        Offer::Regions,
+        Offer::Objects,
+        Offer::Join,
+        Offer::Failover,
+    ];
 
     type Received<'a> = Vec<u8>;
 
@@ -41,29 +78,54 @@ impl Peer for Ipmb {
         };
         let options = Options::new("com.example.bench", label!(own), "")
             .with_runtime_directory(seat.directory.join("bus"));
-        let (sender, receiver) = ipmb::join(options, None)?;
+        let ends = if seat.work == Work::Loans {
+            let (sender, receiver) = ipmb::join(options, None)?;
+            Ends::Loans(sender, receiver)
+        } else {
+            let (sender, receiver) = ipmb::join(options, None)?;
+            Ends::Messages(sender, receiver)
+        };
         seat.ready()?;
         Ok(Self {
-            sender,
-            receiver,
+            ends,
             others,
             regions: MemoryRegistry::default(),
         })
     }
 
     fn send(&mut self, message: &[u8]) -> Result<()> {
-        Ok(self.sender.send(self.message(message.to_vec()))?)
+        self.send_message(self.message(message.to_vec()))
     }
 
     fn receive(&mut self) -> Result<Vec<u8>> {
-        Ok(self.receiver.recv(None)?.payload.data)
+        Ok(self.receive_message()?.payload.data)
     }
 
     fn echo(&mut self, checker: &mut Checker) -> Result<Phase> {
         let data = self.receive()?;
         let phase = checker.check(&data)?;
-        self.sender.send(self.message(data))?;
+        self.send_message(self.message(data))?;
         Ok(phase)
+    }
+
+    fn send_loaned(&mut self, size: usize, fill: Fill<'_>) -> Result<()> {
+        let Ends::Loans(sender, _) = &self.ends else {
+            return Err("nothing was to be lent".into());
+        };
+        let mut loan = sender.loan(size)?;
+        fill(&mut loan);
+        let load = Load::Lent(loan.freeze());
+        Ok(sender.send(Message::new(self.others.clone(), load))?)
+    }
+
+    fn receive_view(&mut self, look: Look<'_>) -> Result<()> {
+        let Ends::Loans(_, receiver) = &self.ends else {
+            return Err("nothing was to be lent".into());
+        };
+        match receiver.recv(None)?.payload {
+            Load::Lent(bytes) if bytes.is_shared() => look(&bytes),
+            _ => Err("a message was copied that should not be".into()),
+        }
     }
 
     fn send_region(&mut self, size: usize, fresh: bool, fill: Fill<'_>) -> Result<()> {
@@ -75,11 +137,11 @@ impl Peer for Ipmb {
         fill(region.map(..size)?);
         let mut message = self.message(Vec::new());
         message.memory_regions.push(region);
-        Ok(self.sender.send(message)?)
+        self.send_message(message)
     }
 
     fn receive_region(&mut self, look: Look<'_>) -> Result<()> {
-        let mut message = self.receiver.recv(None)?;
+        let mut message = self.receive_message()?;
         let region = message.memory_regions.first_mut();
         look(region.ok_or("a message came without its region")?.map(..)?)
     }
@@ -88,11 +150,11 @@ impl Peer for Ipmb {
         let mut message = self.message(message.to_vec());
         let object = object.try_clone_to_owned()?;
         message.objects.push(Object::from(object));
-        Ok(self.sender.send(message)?)
+        self.send_message(message)
     }
 
     fn receive_object(&mut self, look: Look<'_>) -> Result<OwnedFd> {
-        let mut message = self.receiver.recv(None)?;
+        let mut message = self.receive_message()?;
         look(&message.payload.data)?;
         let object = message.objects.pop();
         Ok(object.ok_or("a message came without its object")?.into())

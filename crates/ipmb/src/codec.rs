@@ -3,7 +3,7 @@
 use crate::{
     Error,
     errors::{DecodeError, EncodeError},
-    loan::{self, Collector},
+    loan::{self, Collector, Loans},
     memory::Shared,
 };
 use ipmb_lane::{Grant, append};
@@ -52,7 +52,7 @@ pub fn decode<'de, T: Deserialize<'de>>(data: &'de [u8]) -> Result<T, Error> {
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, sink: &mut Sink<'_>) -> Result<(), Error> {
     // What is written byte by byte is not to look each time where it goes.
     let Sink { target, loans } = sink;
-    let encoded = Collector::collect(loans, || match target {
+    let encoded = loans.collect(|| match target {
         Target::Lane(grant) => postcard::serialize_with_flavor(value, ToLane(grant)),
         Target::Buffer(buffer) => postcard::serialize_with_flavor(value, ToBuffer(buffer)),
     });
@@ -77,7 +77,7 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, sink: &mut Sink<'_>) -> Res
 pub struct Sink<'a> {
     target: Target<'a>,
     /// Lent bytes, which are not written but referred to.
-    pub(crate) loans: Option<Collector>,
+    loans: Collector,
 }
 
 /// A vector takes what there is memory for, a lane what there is room for.
@@ -87,26 +87,32 @@ enum Target<'a> {
 }
 
 impl<'a> Sink<'a> {
-    pub(crate) fn buffer(buffer: &'a mut Vec<u8>) -> Self {
+    pub(crate) fn buffer(buffer: &'a mut Vec<u8>, loans: Collector) -> Self {
         Self {
             target: Target::Buffer(buffer),
-            loans: None,
+            loans,
         }
     }
 
-    pub(crate) fn lane(grant: Grant<'a, Shared>) -> Self {
+    pub(crate) fn lane(grant: Grant<'a, Shared>, loans: Collector) -> Self {
         Self {
             target: Target::Lane(grant),
-            loans: None,
+            loans,
         }
     }
 
-    /// The room in the lane, with what has been written to it.
-    pub(crate) fn into_lane(self) -> Option<Grant<'a, Shared>> {
+    /// The room in the lane, with what has been written to it, and what was lent of it.
+    #[inline]
+    pub(crate) fn into_lane(self) -> Option<(Grant<'a, Shared>, Loans)> {
         match self.target {
-            Target::Lane(grant) => Some(grant),
+            Target::Lane(grant) => Some((grant, self.loans.loans)),
             Target::Buffer(_) => None,
         }
+    }
+
+    /// What was lent.
+    pub(crate) fn into_loans(self) -> Loans {
+        self.loans.loans
     }
 
     /// Appends bytes.

@@ -1,6 +1,6 @@
 //! How a message refers to memory that was lent to its receiver.
 
-use super::{FrameError, LaneMessage, cursor::Cursor};
+use super::{FrameError, LaneMessage};
 
 /// A part of the sender's memory that stands in the payload in the place of bytes.
 ///
@@ -65,7 +65,8 @@ impl LoanRef {
     /// # Errors
     ///
     /// [`FrameError`] if it was not written with [`write_all`](Self::write_all).
-    pub fn split(frame: &[u8]) -> Result<(impl Iterator<Item = Self> + Clone, usize), FrameError> {
+    #[inline]
+    pub fn split(frame: &[u8]) -> Result<(LoanRefs<'_>, usize), FrameError> {
         let (rest, count) = frame.split_last_chunk::<4>().ok_or(FrameError::Truncated)?;
         let count = u32::from_le_bytes(*count) as usize;
         if count == 0 {
@@ -75,9 +76,8 @@ impl LoanRef {
             .checked_mul(Self::LEN)
             .and_then(|all| rest.len().checked_sub(all))
             .ok_or(FrameError::Truncated)?;
-        let references = rest.get(len..).unwrap_or_default();
-        let references = references.chunks_exact(Self::LEN).flat_map(Self::parse);
-        Ok((references, len))
+        let (references, _) = rest.get(len..).unwrap_or_default().as_chunks();
+        Ok((LoanRefs(references), len))
     }
 
     #[inline]
@@ -92,18 +92,33 @@ impl LoanRef {
         bytes
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, FrameError> {
-        let mut cursor = Cursor::new(bytes);
-        let u48 =
-            |cursor: &mut Cursor<'_>| Ok(u64::from(cursor.u32()?) | u64::from(cursor.u16()?) << 32);
-        Ok(Self {
-            position: cursor.u32()?,
-            loan: cursor.u32()?,
-            slot: cursor.u32()?,
-            epoch: cursor.u32()?,
-            offset: u48(&mut cursor)?,
-            len: u48(&mut cursor)?,
-        })
+    #[inline]
+    fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
+        let u32_at = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
+        let u48_at = |at: usize| {
+            let digit = |i: usize| if i < 6 { bytes[at + i] } else { 0 };
+            u64::from_le_bytes(std::array::from_fn(digit))
+        };
+        Self {
+            position: u32_at(0),
+            loan: u32_at(4),
+            slot: u32_at(8),
+            epoch: u32_at(12),
+            offset: u48_at(16),
+            len: u48_at(22),
+        }
+    }
+}
+
+/// The references of a message.
+#[derive(Debug, Clone, Copy)]
+pub struct LoanRefs<'a>(&'a [[u8; LoanRef::LEN]]);
+
+impl LoanRefs<'_> {
+    /// All of them, in the order in which they were written.
+    #[inline]
+    pub fn iter(&self) -> impl Iterator<Item = LoanRef> {
+        self.0.iter().map(LoanRef::from_bytes)
     }
 }
 

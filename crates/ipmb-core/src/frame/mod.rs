@@ -31,7 +31,7 @@ use crate::{EndpointId, ParkId, RegionId, TypeId};
 pub use correlation::Correlation;
 use correlation::{REPLY, REQUEST};
 use cursor::Cursor;
-pub use loan_ref::LoanRef;
+pub use loan_ref::{LoanRef, LoanRefs};
 pub use region_ref::RegionRef;
 pub use types::DeclaredTypes;
 

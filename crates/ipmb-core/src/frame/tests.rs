@@ -228,7 +228,7 @@ fn references_to_loans_follow_the_payload() {
     ];
     assert_eq!(frame, expected.concat());
     let (references, len) = LoanRef::split(&frame).unwrap();
-    assert_eq!((references.collect(), len), (vec![reference], 7));
+    assert_eq!((references.iter().collect(), len), (vec![reference], 7));
 }
 
 #[test]
@@ -253,7 +253,7 @@ proptest! {
         let mut frame = payload.clone();
         LoanRef::append_all(&references, &mut frame);
         let (split, len) = LoanRef::split(&frame).unwrap();
-        prop_assert_eq!(split.collect::<Vec<_>>(), references);
+        prop_assert_eq!(split.iter().collect::<Vec<_>>(), references);
         prop_assert_eq!(&frame[..len], payload);
     }
 
@@ -262,7 +262,7 @@ proptest! {
         frame.extend(count.to_le_bytes());
         if let Ok((references, len)) = LoanRef::split(&frame) {
             let mut again = frame[..len].to_vec();
-            LoanRef::append_all(&references.collect::<Vec<_>>(), &mut again);
+            LoanRef::append_all(&references.iter().collect::<Vec<_>>(), &mut again);
             prop_assert_eq!(&again, &frame);
         }
     }

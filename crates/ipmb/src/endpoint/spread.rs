@@ -61,12 +61,11 @@ impl Endpoint {
         let bytes = &mut scratch.bytes;
         bytes.clear();
         let pool = self.loans.get();
-        let mut sink = Sink::buffer(bytes);
-        sink.loans = pool.map(Collector::new);
+        let mut sink = Sink::buffer(bytes, Collector::new(pool));
         if message.payload.encode_into(&mut sink).is_err() {
             return AtOnce::Not;
         }
-        let loans = Collector::into_loans(sink.loans.take());
+        let loans = sink.into_loans();
         if bytes.len() > LARGE {
             *scratch = Scratch {
                 bytes: Vec::new(),

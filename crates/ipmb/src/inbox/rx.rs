@@ -9,7 +9,11 @@ use super::{
     spin::Spin,
 };
 use crate::{
-    Error, MessageBox, RecvError, bytes::Received, loan::resolving, memory::Shared, peer::ENVELOPE,
+    Error, MessageBox, RecvError,
+    bytes::Received,
+    loan::{Views, resolving},
+    memory::Shared,
+    peer::ENVELOPE,
 };
 use ipmb_core::{EndpointId, ParkId, TypeId};
 use ipmb_lane::{ReadySet, Sleeper};
@@ -76,6 +80,8 @@ pub(super) struct Rx {
     pub(super) departed: Vec<EndpointId>,
     seen: VecDeque<ParkId>,
     buffer: Vec<u8>,
+    /// What the message in the buffer refers to, on the short way.
+    views: Views,
     statistics: Statistics,
     lost: bool,
     /// The doorbell has woken us, and was not cleared since.
@@ -107,6 +113,7 @@ impl Rx {
             departed: Vec::new(),
             seen: VecDeque::new(),
             buffer: Vec::new(),
+            views: Views::new(),
             statistics: Statistics::default(),
             lost: false,
             rung: false,
@@ -120,7 +127,8 @@ impl Rx {
         let (left, index) = self.express;
         let left = left.checked_sub(1)?;
         let source = self.sources.get_mut(index)?.as_mut()?;
-        let type_id = source.pull_at_once(&mut self.buffer, self.limits.message)?;
+        let type_id =
+            source.pull_at_once(&mut self.buffer, self.limits.message, &mut self.views)?;
         self.express.0 = left;
         Some(type_id)
     }
@@ -228,10 +236,16 @@ impl Rx {
     #[inline]
     pub(super) fn decode_all<R: MessageBox>(&mut self, type_id: TypeId) -> Result<R, Error> {
         let payload = 0..self.buffer.len();
-        R::decode_received(Received {
+        let received = Received {
             type_id,
             buffer: &mut self.buffer,
             payload,
+        };
+        if self.views.is_empty() {
+            return R::decode_received(received);
+        }
+        resolving(std::mem::take(&mut self.views), || {
+            R::decode_received(received)
         })
     }
 

@@ -13,7 +13,6 @@ use ipmb_core::{
 };
 use ipmb_lane::{Consumer, Popped, memory_len};
 use ipmb_sys::{Access, Channel, ChannelRecvError, Doorbell, MapError, OwnedObject, map_memory};
-use smallvec::SmallVec;
 use std::{
     collections::{HashMap, VecDeque},
     io,
@@ -145,13 +144,21 @@ impl Source {
     }
 
     /// Reads the next message if it is plain and came in one piece; leaves whatever else there is.
-    /// Its payload is all of `buffer`. Not after a [`PullError`].
+    /// Its payload is all of `buffer`, and what it refers to is in `views`. Not after a [`PullError`].
     #[inline]
-    pub(super) fn pull_at_once(&mut self, buffer: &mut Vec<u8>, limit: u64) -> Option<TypeId> {
+    pub(super) fn pull_at_once(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        limit: u64,
+        views: &mut Views,
+    ) -> Option<TypeId> {
         let lane = self.lanes.front_mut()?;
-        let tag = lane.pop_whole(buffer, limit, self.types.count())?;
+        let tag = lane.pop_whole(buffer, limit, self.types.count(), LoanRef::TAG_BIT)?;
         if lane.wants_room() {
             self.ring_for_room();
+        }
+        if tag & LoanRef::TAG_BIT != 0 {
+            return self.open_lent_at_once(tag, buffer, views);
         }
         self.types.type_of(tag).ok()
     }
@@ -192,21 +199,62 @@ impl Source {
 
     /// Opens a message behind whose payload there are references to what was lent.
     fn open_lent(&mut self, tag: u16, buffer: &mut Vec<u8>) -> Result<Pull, PullError> {
-        let (references, len) = LoanRef::split(buffer)?;
-        let references: SmallVec<[LoanRef; 2]> = references.collect();
-        for reference in &references {
-            if let Err(error) = self.be_shown(reference) {
-                if let PullError::Resources(_) = error {
-                    self.stalled = Some((Stalled::Lent(tag), std::mem::take(buffer)));
-                }
-                return Err(error);
+        match self.take_views(buffer) {
+            Ok((views, len)) => {
+                buffer.truncate(len);
+                self.open(tag & !LoanRef::TAG_BIT, buffer, views)
+            }
+            Err(PullError::Resources(error)) => {
+                self.stalled = Some((Stalled::Lent(tag), std::mem::take(buffer)));
+                Err(PullError::Resources(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same on the short way, where nothing is to be waited for: such a message is stalled.
+    fn open_lent_at_once(
+        &mut self,
+        tag: u16,
+        buffer: &mut Vec<u8>,
+        views: &mut Views,
+    ) -> Option<TypeId> {
+        let Some(len) = self.take_views_at_once(buffer, views) else {
+            views.clear();
+            self.stalled = Some((Stalled::Lent(tag), std::mem::take(buffer)));
+            return None;
+        };
+        buffer.truncate(len);
+        self.types.type_of(tag & !LoanRef::TAG_BIT).ok()
+    }
+
+    #[inline]
+    fn take_views_at_once(&mut self, message: &[u8], views: &mut Views) -> Option<usize> {
+        let (references, len) = LoanRef::split(message).ok()?;
+        for reference in references.iter() {
+            if !matches!(self.loans.prepare(&reference), Ok(true)) {
+                return None;
             }
         }
+        views.clear();
+        for reference in references.iter() {
+            views.push(self.loans.view(&reference)?);
+        }
+        Some(len)
+    }
+
+    /// What a message refers to, and the length of what precedes the references.
+    fn take_views(&mut self, message: &[u8]) -> Result<(Views, usize), PullError> {
+        let (references, len) = LoanRef::split(message)?;
+        for reference in references.iter() {
+            self.be_shown(&reference)?;
+        }
         // Only now that nothing can get in between: what is made here is given back when dropped.
-        let views: Option<Views> = references.iter().map(|it| self.loans.view(it)).collect();
-        buffer.truncate(len);
-        let views = views.ok_or(Malformed::Loans)?;
-        self.open(tag & !LoanRef::TAG_BIT, buffer, views)
+        let mut views = Views::new();
+        for reference in references.iter() {
+            views.push(self.loans.view(&reference).ok_or(Malformed::Loans)?);
+        }
+        Ok((views, len))
     }
 
     /// Reads the channel until what a message refers to is there.

@@ -308,18 +308,16 @@ impl Line {
 }
 
 /// Encodes a payload into a lane, if there is room for it and it can be encoded. What of it was lent
-/// from the pool is not in it.
+/// is not in it, but collected.
 #[inline]
 pub(super) fn encode<'a, T: MessageBox>(
     payload: &T,
     grant: Grant<'a, Shared>,
     pool: Option<&Arc<Pool>>,
 ) -> Option<(Grant<'a, Shared>, Loans)> {
-    let mut sink = Sink::lane(grant);
-    sink.loans = pool.map(Collector::new);
+    let mut sink = Sink::lane(grant, Collector::new(pool));
     payload.encode_into(&mut sink).ok()?;
-    let loans = Collector::into_loans(sink.loans.take());
-    Some((sink.into_lane()?, loans))
+    sink.into_lane()
 }
 
 /// The receiver will never have what was in a message.

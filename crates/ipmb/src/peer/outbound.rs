@@ -134,11 +134,10 @@ fn encode(
     pool: Option<&Arc<Pool>>,
 ) -> Result<(Vec<u8>, Loans), SendError> {
     let mut bytes = Vec::new();
-    let mut sink = Sink::buffer(&mut bytes);
-    sink.loans = pool.map(Collector::new);
+    let mut sink = Sink::buffer(&mut bytes, Collector::new(pool));
     match payload.encode_into(&mut sink) {
         Ok(()) => {
-            let loans = Collector::into_loans(sink.loans.take());
+            let loans = sink.into_loans();
             Ok((bytes, loans))
         }
         Err(error) if is_sink_full(&error) => {

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use rustix::cmsg_space;
@@ -16,7 +16,7 @@ use rustix::net::{
 };
 
 use super::poller::wait_for;
-use super::{BorrowedObject, Credentials, ForkGuard, OwnedObject};
+use super::{BorrowedObject, Credentials, ForkGuard, OwnedObject, several};
 
 /// Most bytes in one packet.
 pub const MAX_PACKET: usize = 32 * 1024;
@@ -34,8 +34,29 @@ pub struct Channel {
     // Before the socket, so that it is dropped before.
     guard: ForkGuard,
     socket: OwnedFd,
-    // Receiving takes two calls that belong together.
-    receiving: Mutex<()>,
+    receiving: Mutex<Receiving>,
+}
+
+/// Receiving takes two calls that belong together: for whoever makes them.
+#[derive(Debug, Default)]
+pub(super) struct Receiving {
+    /// Whether a look at packets goes on behind those that were looked at and not removed.
+    counts_peeks: bool,
+}
+
+impl Receiving {
+    /// Lets a look at several packets be one at the first ones. False: that cannot be had.
+    pub(super) fn count_peeks(&mut self, channel: &Channel) -> bool {
+        self.counts_peeks = self.counts_peeks || several::set_peek_offset(channel.as_fd(), 0);
+        self.counts_peeks
+    }
+
+    /// To be called when packets were looked at and not removed.
+    pub(super) fn forget_peeks(&mut self, channel: &Channel) {
+        if self.counts_peeks {
+            self.counts_peeks = several::set_peek_offset(channel.as_fd(), 0);
+        }
+    }
 }
 
 /// Why a packet was not sent. Nothing of it was.
@@ -81,7 +102,7 @@ pub enum ChannelRecvError {
 }
 
 /// Every packet begins with the number of its objects (little-endian), so that their loss shows.
-const HEADER_LEN: usize = 2;
+pub(super) const HEADER_LEN: usize = 2;
 
 impl Channel {
     /// Two ends connected to each other, one of them to be sent to a peer.
@@ -148,25 +169,13 @@ impl Channel {
         objects: &mut Vec<OwnedObject>,
     ) -> Result<(), ChannelRecvError> {
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_OBJECTS))];
-        self.recv_vec(buf, objects, &mut space)
-    }
-
-    /// As [`try_recv`](Self::try_recv), where packets are known to be small: into `buf`, without
-    /// room for the largest packet. Returns the number of its bytes. One that is longer than `buf` is
-    /// [`Malformed`](ChannelRecvError::Malformed).
-    pub fn try_recv_small(
-        &self,
-        buf: &mut [u8],
-        objects: &mut Vec<OwnedObject>,
-    ) -> Result<usize, ChannelRecvError> {
-        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_OBJECTS))];
         self.recv(buf, objects, &mut space)
     }
 
     /// As [`try_recv`](Self::try_recv), from a peer that has no business to send objects: a packet
     /// with some is [`Malformed`](ChannelRecvError::Malformed), and none enters this process.
     pub fn try_recv_plain(&self, buf: &mut Vec<u8>) -> Result<(), ChannelRecvError> {
-        self.recv_vec(buf, &mut Vec::new(), &mut [])
+        self.recv(buf, &mut Vec::new(), &mut [])
     }
 
     /// The peer's process, as it was when the channel was made: for a pair its creator, for the
@@ -185,59 +194,54 @@ impl Channel {
         .is_ok_and(|found| found.intersects(PollFlags::HUP | PollFlags::ERR))
     }
 
-    fn recv_vec(
+    /// Looks at the packet and takes copies of its objects, and only when all is there removes it
+    /// from the queue, with the originals. In one step, the kernel would drop what the process has
+    /// no descriptors for.
+    fn recv(
         &self,
         buf: &mut Vec<u8>,
         objects: &mut Vec<OwnedObject>,
         space: &mut [MaybeUninit<u8>],
     ) -> Result<(), ChannelRecvError> {
         buf.clear();
-        buf.resize(MAX_PACKET, 0);
-        let result = self.recv(buf, objects, space);
-        buf.truncate(*result.as_ref().unwrap_or(&0));
-        result.map(drop)
-    }
-
-    /// Looks at the packet and takes copies of its objects, and only when all is there removes it
-    /// from the queue, with the originals. In one step, the kernel would drop what the process has
-    /// no descriptors for.
-    fn recv(
-        &self,
-        buf: &mut [u8],
-        objects: &mut Vec<OwnedObject>,
-        space: &mut [MaybeUninit<u8>],
-    ) -> Result<usize, ChannelRecvError> {
-        // A lock that waits could be one that a forked child waits for in vain.
-        let _receiving = match self.receiving.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(ChannelRecvError::Empty),
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(guard)) => guard.into_inner(),
-        };
+        let mut receiving = self.start_receiving()?;
         let objects_allowed = !space.is_empty();
         let before = objects.len();
         let judged = self
             .peek(buf, objects, space)
             .and_then(|packet| judge(packet, objects.len() - before, objects_allowed));
         let result = match judged {
-            Ok(len) => self.discard().map(|()| len),
+            Ok(_) => self.discard(1).map(drop),
             Err(ChannelRecvError::Malformed) => {
-                self.discard().and(Err(ChannelRecvError::Malformed))
+                self.discard(1).and(Err(ChannelRecvError::Malformed))
             }
             Err(e) => Err(e),
         };
         if result.is_err() {
+            receiving.forget_peeks(self);
+            buf.clear();
             objects.truncate(before);
         }
         result
     }
 
+    pub(super) fn start_receiving(&self) -> Result<MutexGuard<'_, Receiving>, ChannelRecvError> {
+        // A lock that waits could be one that a forked child waits for in vain.
+        match self.receiving.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(ChannelRecvError::Empty),
+            Ok(guard) => Ok(guard),
+            Err(TryLockError::Poisoned(guard)) => Ok(guard.into_inner()),
+        }
+    }
+
     fn peek(
         &self,
-        buf: &mut [u8],
+        buf: &mut Vec<u8>,
         objects: &mut Vec<OwnedObject>,
         space: &mut [MaybeUninit<u8>],
     ) -> Result<Packet, ChannelRecvError> {
         let mut count = [0; HEADER_LEN];
+        buf.resize(MAX_PACKET, 0);
         let mut control = RecvAncillaryBuffer::new(space);
         let received = retry_recv(|| {
             let mut parts = [IoSliceMut::new(&mut count), IoSliceMut::new(buf)];
@@ -249,6 +253,7 @@ impl Channel {
                 objects.extend(found);
             }
         }
+        buf.truncate(received.bytes.saturating_sub(HEADER_LEN));
         Ok(Packet {
             len: received.bytes,
             too_long: received.flags.contains(ReturnFlags::TRUNC),
@@ -257,25 +262,32 @@ impl Channel {
         })
     }
 
-    /// Removes the packet at the head of the queue. Without room for bytes and objects, the
-    /// kernel drops both.
-    fn discard(&self) -> Result<(), ChannelRecvError> {
+    /// Removes packets at the head of the queue, a few at most. Returns how many there were. Without
+    /// room for bytes and objects, the kernel drops both.
+    pub(super) fn discard(&self, count: usize) -> Result<usize, ChannelRecvError> {
+        if count > 1 {
+            return several::discard(self.as_fd(), count);
+        }
         let mut nothing = [0; 0];
         retry_recv(|| recv(&self.socket, &mut nothing, RecvFlags::DONTWAIT))?;
-        Ok(())
+        Ok(1)
     }
 }
 
 /// What the kernel said about a packet.
-struct Packet {
-    len: usize,
-    too_long: bool,
-    objects_stated: usize,
-    objects_missing: bool,
+pub(super) struct Packet {
+    pub(super) len: usize,
+    pub(super) too_long: bool,
+    pub(super) objects_stated: usize,
+    pub(super) objects_missing: bool,
 }
 
 /// How many bytes it has, besides the header.
-fn judge(packet: Packet, arrived: usize, allowed: bool) -> Result<usize, ChannelRecvError> {
+pub(super) fn judge(
+    packet: Packet,
+    arrived: usize,
+    allowed: bool,
+) -> Result<usize, ChannelRecvError> {
     if packet.len == 0 {
         // The end, or a packet of no bytes, which nobody sends who is worth listening to.
         return Err(ChannelRecvError::Disconnected);
@@ -294,7 +306,9 @@ fn judge(packet: Packet, arrived: usize, allowed: bool) -> Result<usize, Channel
 
 /// A peer that dies before it has read all leaves ECONNRESET behind, once, *before* what it sent:
 /// asked again, the socket gives that out, and then the end.
-fn retry_recv<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, ChannelRecvError> {
+pub(super) fn retry_recv<T>(
+    mut call: impl FnMut() -> Result<T, Errno>,
+) -> Result<T, ChannelRecvError> {
     loop {
         return match call() {
             Ok(received) => Ok(received),
@@ -312,7 +326,7 @@ impl From<OwnedFd> for Channel {
         Self {
             guard: ForkGuard::guard(socket.as_fd()),
             socket,
-            receiving: Mutex::new(()),
+            receiving: Mutex::default(),
         }
     }
 }

@@ -15,6 +15,7 @@ mod poller;
 mod process;
 mod rendezvous;
 mod seat;
+mod several;
 
 pub use barrier::{
     has_process_barrier, is_single_threaded, join_process_barriers, process_barrier,
@@ -32,6 +33,7 @@ pub use poller::{Event, Interest, Poller, wait_readable, wait_writable};
 pub use process::{ProcessWatch, boot_time_ns, has_one_processor, random};
 pub use rendezvous::{ConnectError, Rendezvous, Watch};
 pub use seat::{Listener, Seat};
+pub use several::{SMALL_PACKET, SmallPacket};
 
 /// A kernel object that this process owns: on Linux a file descriptor.
 pub type OwnedObject = std::os::fd::OwnedFd;

@@ -1,10 +1,11 @@
 //! Channels between members that keep the rules.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ipmb_sys::{
     Channel, ChannelRecvError, ChannelSendError, Credentials, Doorbell, MAX_OBJECTS, MAX_PACKET,
-    wait_readable, wait_writable,
+    SMALL_PACKET, wait_readable, wait_writable,
 };
 
 use super::process::{Helper, PATIENCE, open_descriptors, set_descriptor_limit, starve};
@@ -28,23 +29,60 @@ fn packets_arrive_whole_and_in_order() {
     assert_eq!(recv(&a).unwrap().0, b"back");
 }
 
+/// The packets received at once: their bytes, and how many objects they came with.
+fn recv_small(channel: &Channel, most: usize) -> Result<Vec<(Vec<u8>, usize)>, ChannelRecvError> {
+    let mut packets = VecDeque::new();
+    channel.try_recv_small(&mut packets, most)?;
+    let packets = packets.into_iter();
+    let packets = packets.map(|it| (it.bytes().to_vec(), it.into_objects().len()));
+    Ok(packets.collect())
+}
+
 #[test]
-fn small_packets_arrive_where_there_is_room_for_them() {
+fn several_small_packets_arrive_at_once() {
     let (a, b) = Channel::pair().unwrap();
-    let (mut bytes, mut objects) = ([9; 4], Vec::new());
-    a.try_send(&[1, 2, 3], &[b.as_fd()]).unwrap();
-    a.try_send(&[4; 4], &[]).unwrap();
-    assert_eq!(b.try_recv_small(&mut bytes, &mut objects).unwrap(), 3);
-    assert_eq!((bytes, objects.len()), ([1, 2, 3, 9], 1));
-    assert_eq!(b.try_recv_small(&mut bytes, &mut objects).unwrap(), 4);
-    assert_eq!((bytes, objects.len()), ([4; 4], 1));
-    a.try_send(&[5; 5], &[b.as_fd()]).unwrap();
-    a.try_send(&[6], &[]).unwrap();
-    let too_long = b.try_recv_small(&mut bytes, &mut objects);
-    assert!(matches!(too_long, Err(ChannelRecvError::Malformed)));
-    assert_eq!(objects.len(), 1);
-    assert_eq!(b.try_recv_small(&mut bytes, &mut objects).unwrap(), 1);
-    assert_eq!(bytes[0], 6);
+    for number in 0..12_u8 {
+        let bytes = [number; SMALL_PACKET];
+        let objects = vec![b.as_fd(); usize::from(number % 3)];
+        a.try_send(&bytes[..usize::from(number) + 1], &objects)
+            .unwrap();
+    }
+    let packet = |number: u8| {
+        (
+            vec![number; usize::from(number) + 1],
+            usize::from(number % 3),
+        )
+    };
+    let packets = |numbers: std::ops::Range<u8>| numbers.map(packet).collect::<Vec<_>>();
+    assert_eq!(recv_small(&b, 1).unwrap(), packets(0..1));
+    assert_eq!(recv_small(&b, 3).unwrap(), packets(1..4));
+    let (bytes, objects) = recv(&b).unwrap();
+    assert_eq!((bytes, objects.len()), packet(4));
+    assert_eq!(recv_small(&b, 2).unwrap(), packets(5..7));
+    assert_eq!(recv_small(&b, 100).unwrap(), packets(7..12));
+    assert!(matches!(recv_small(&b, 100), Err(ChannelRecvError::Empty)));
+    a.try_send(&[1], &[]).unwrap();
+    a.try_send(&[2], &[]).unwrap();
+    drop(a);
+    let last = recv_small(&b, 100).unwrap();
+    assert_eq!(last, [(vec![1], 0), (vec![2], 0)]);
+    let end = recv_small(&b, 100);
+    assert!(matches!(end, Err(ChannelRecvError::Disconnected)));
+}
+
+#[test]
+fn a_packet_with_many_objects_is_received_by_itself() {
+    let (a, b) = Channel::pair().unwrap();
+    for (number, objects) in [(1, 1), (2, MAX_OBJECTS), (3, 5), (4, 4)] {
+        a.try_send(&[number], &vec![a.as_fd(); objects]).unwrap();
+    }
+    for expected in [
+        vec![(vec![1], 1)],
+        vec![(vec![2], MAX_OBJECTS)],
+        vec![(vec![3], 5), (vec![4], 4)],
+    ] {
+        assert_eq!(recv_small(&b, 8).unwrap(), expected);
+    }
 }
 
 #[test]
@@ -211,6 +249,28 @@ pub fn starved() {
     drop(objects);
     assert!(open_descriptors() >= before);
     assert_eq!(recv(&b).unwrap().0, b"next");
+    several_starved(&a, &b);
+}
+
+/// What is not needed yet is left where it is, in the order in which it was sent.
+fn several_starved(a: &Channel, b: &Channel) {
+    for number in 0..4 {
+        a.try_send(&[number], &[a.as_fd(); 3]).unwrap();
+    }
+    let limit = starve(2);
+    let result = recv_small(b, 8);
+    assert!(matches!(result, Err(ChannelRecvError::NoDescriptors)));
+    set_descriptor_limit(&limit);
+    // For one and a half; and for two, but what is left then is not much.
+    for (number, more) in [(0, 4), (1, 7)] {
+        let limit = starve(more);
+        let before = open_descriptors();
+        assert_eq!(recv_small(b, 8).unwrap(), [(vec![number], 3)]);
+        assert_eq!(open_descriptors(), before);
+        set_descriptor_limit(&limit);
+    }
+    let rest = recv_small(b, 8).unwrap();
+    assert_eq!(rest, [(vec![2], 3), (vec![3], 3)]);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Channels whose peer breaks the rules.
 
+use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use ipmb_sys::{Channel, ChannelRecvError, MAX_OBJECTS, MAX_PACKET, wait_readable};
+use ipmb_sys::{Channel, ChannelRecvError, MAX_OBJECTS, MAX_PACKET, SMALL_PACKET, wait_readable};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use super::process::PATIENCE;
@@ -56,6 +57,38 @@ fn malformed_packets_are_thrown_away_with_their_objects() {
     let mut buf = Vec::new();
     b.try_recv(&mut buf, &mut Vec::new()).unwrap();
     assert_eq!(buf, b"still in step");
+}
+
+#[test]
+fn malformed_packets_behind_a_small_one_are_its_affair_no_more() {
+    let (a, b) = Channel::pair().unwrap();
+    let cases: [(&[u8], usize); 5] = [
+        (&[0, 0], 1),
+        (&[0, 0, 7], 1),
+        (&[2, 0, 7], 1),
+        (&[255, 255, 7], 0),
+        (&[0; SMALL_PACKET + 3], 0), // too long for this way
+    ];
+    for (bytes, objects) in cases {
+        let (object, canary) = UnixStream::pair().unwrap();
+        a.try_send(b"good", &[object.as_fd()]).unwrap();
+        send_raw(&a, bytes, &vec![object.as_fd(); objects]);
+        a.try_send(b"next", &[]).unwrap();
+        drop(object);
+        let mut packets = VecDeque::new();
+        b.try_recv_small(&mut packets, 8).unwrap();
+        assert_eq!(packets.len(), 1);
+        let result = b.try_recv_small(&mut packets, 8);
+        assert!(
+            matches!(result, Err(ChannelRecvError::Malformed)),
+            "{result:?}"
+        );
+        b.try_recv_small(&mut packets, 8).unwrap();
+        let bytes: Vec<&[u8]> = packets.iter().map(|it| it.bytes()).collect();
+        assert_eq!(bytes, [b"good", b"next"]);
+        drop(packets);
+        assert_closed(&canary);
+    }
 }
 
 #[test]

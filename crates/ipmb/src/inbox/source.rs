@@ -1,27 +1,27 @@
 //! One sender, as its receiver sees it: the lanes, what waits on the channel, the regions it has
 //! shown us.
 
+mod packets;
+
 use super::attachments::{Attached, Frame, Incoming, Malformed};
 use crate::{
     loan::{Ledger, Views},
     memory::Shared,
-    peer::{PairPacket, largest_lane},
+    peer::largest_lane,
     region::Block,
 };
 use ipmb_core::{
     Correlation, DeclaredTypes, EndpointId, LaneMessage, LoanRef, MessageHeader, RegionId, TypeId,
 };
-use ipmb_lane::{Consumer, Popped, memory_len};
-use ipmb_sys::{Access, Channel, ChannelRecvError, Doorbell, MapError, OwnedObject, map_memory};
+use ipmb_lane::{Consumer, Popped};
+use ipmb_sys::{Channel, Doorbell, MapError, OwnedObject, SmallPacket};
 use std::{
     collections::{HashMap, VecDeque},
     io,
     ops::Range,
-    os::fd::AsFd,
     sync::Arc,
 };
 
-const SMALLEST_LANE: usize = 4 << 10;
 const FEW_REGIONS: usize = 4;
 
 pub(super) struct Source {
@@ -37,6 +37,10 @@ pub(super) struct Source {
     lanes: VecDeque<Consumer<Shared>>,
     /// Lanes that the sender has offered so far.
     offered: u32,
+    /// Packets from the channel that are not read yet.
+    packets: VecDeque<SmallPacket>,
+    /// So many came at once the last time.
+    arrived: usize,
     /// Packets of objects that were read from the channel before their message: its number, and the
     /// objects, at least one.
     objects: VecDeque<(u64, Vec<OwnedObject>)>,
@@ -112,6 +116,8 @@ impl Source {
             room: None,
             lanes: VecDeque::new(),
             offered: 0,
+            packets: VecDeque::new(),
+            arrived: 0,
             objects: VecDeque::new(),
             types: DeclaredTypes::default(),
             regions: HashMap::new(),
@@ -408,40 +414,6 @@ impl Source {
         Ok(())
     }
 
-    /// Reads the channel until the objects of a message are all there.
-    fn collect(&mut self, sequence: u64, count: u64) -> Result<Vec<OwnedObject>, PullError> {
-        loop {
-            // What belongs to earlier messages belongs to messages that were given up.
-            while self.objects.front().is_some_and(|(of, _)| *of < sequence) {
-                self.objects.pop_front();
-            }
-            let packets = self.objects.iter().take_while(|(of, _)| *of == sequence);
-            if packets
-                .map(|(_, objects)| objects.len() as u64)
-                .sum::<u64>()
-                >= count
-            {
-                break;
-            }
-            // A sender hands the objects over before it publishes the message.
-            let later = self.objects.back().is_some_and(|(of, _)| *of != sequence);
-            if later || !self.read_channel()? {
-                return Err(Malformed::Objects.into());
-            }
-        }
-        let mut all = Vec::new();
-        while (all.len() as u64) < count
-            && let Some((_, objects)) = self.objects.pop_front()
-        {
-            match all.is_empty() {
-                true => all = objects,
-                false => all.extend(objects),
-            }
-        }
-        all.truncate(count as usize);
-        Ok(all)
-    }
-
     fn next_lane(&mut self) -> Result<Pull, PullError> {
         // A sender offers the next lane before it retires one.
         while self.lanes.len() < 2 {
@@ -453,66 +425,6 @@ impl Source {
             self.dropped_before += lane.dropped();
         }
         Ok(Pull::More)
-    }
-
-    /// Reads one packet; `false` if there is none.
-    fn read_channel(&mut self) -> Result<bool, PullError> {
-        let (mut bytes, mut objects) = ([0; PairPacket::LEN], Vec::new());
-        let len = match self.channel.try_recv_small(&mut bytes, &mut objects) {
-            Ok(len) => len,
-            Err(ChannelRecvError::Empty | ChannelRecvError::Disconnected) => return Ok(false),
-            Err(ChannelRecvError::NoDescriptors) => {
-                return Err(PullError::Resources(ipmb_sys::out_of_descriptors()));
-            }
-            Err(ChannelRecvError::Io(error)) => return Err(PullError::Resources(error)),
-            Err(_) => return Err(Malformed::Packet.into()),
-        };
-        if let Some(lane) = self.lanes.front_mut()
-            && lane.wants_room()
-            && let Some(room) = &self.room
-        {
-            room.ring();
-        }
-        let packet = bytes.get(..len).and_then(PairPacket::parse);
-        match packet.ok_or(Malformed::Packet)? {
-            PairPacket::Hello => {}
-            PairPacket::Objects { .. } if objects.is_empty() => {
-                return Err(Malformed::Packet.into());
-            }
-            PairPacket::Objects { sequence } => self.objects.push_back((sequence, objects)),
-            PairPacket::Account => {
-                let [lease] =
-                    <[OwnedObject; 1]>::try_from(objects).map_err(|_| Malformed::Loans)?;
-                self.loans.open(lease);
-            }
-            PairPacket::Segment { slot, epoch } => {
-                let [memory] =
-                    <[OwnedObject; 1]>::try_from(objects).map_err(|_| Malformed::Loans)?;
-                self.loans.show(slot, epoch, memory);
-            }
-            PairPacket::Lane { number } if number < self.offered => {} // offered again
-            PairPacket::Lane { number } if number == self.offered => self.attach_lane(objects)?,
-            PairPacket::Lane { .. } => return Err(Malformed::Packet.into()),
-        }
-        Ok(true)
-    }
-
-    fn attach_lane(&mut self, objects: Vec<OwnedObject>) -> Result<(), PullError> {
-        let bad = |why: &dyn std::fmt::Display| Malformed::BadLane(why.to_string());
-        let Ok([memory, room]) = <[OwnedObject; 2]>::try_from(objects) else {
-            return Err(bad(&"its objects are missing").into());
-        };
-        let sizes = memory_len(SMALLEST_LANE)..=memory_len(self.largest_lane);
-        let mapping =
-            map_memory(memory.as_fd(), Access::ReadWrite, sizes).map_err(|error| bad(&error))?;
-        let lane =
-            Consumer::attach(Shared::new(mapping), self.slot).map_err(|error| bad(&error))?;
-        if self.room.is_none() {
-            self.room = Some(Doorbell::from_object(room).map_err(|error| bad(&error))?);
-        }
-        self.offered += 1;
-        self.lanes.push_back(lane);
-        Ok(())
     }
 }
 

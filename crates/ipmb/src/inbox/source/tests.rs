@@ -1,10 +1,11 @@
 //! What a sender may write that no honest one does.
 
 use super::*;
-use crate::peer::FIRST_CAPACITY;
+use crate::peer::{FIRST_CAPACITY, PairPacket};
 use ipmb_core::{FrameError, TypeId};
-use ipmb_lane::Producer;
+use ipmb_lane::{Producer, memory_len};
 use ipmb_sys::{Purpose, create_memory};
+use std::os::fd::AsFd;
 
 const TYPE: TypeId = *b"sixteen bytes id";
 

@@ -1,0 +1,125 @@
+//! What comes from a sender beside its lanes: objects, and lanes.
+
+use super::{Malformed, PullError, Source};
+use crate::{memory::Shared, peer::PairPacket};
+use ipmb_lane::{Consumer, memory_len};
+use ipmb_sys::{
+    Access, ChannelRecvError, Doorbell, OwnedObject, SMALL_PACKET, SmallPacket, map_memory,
+};
+use std::os::fd::AsFd;
+
+const SMALLEST_LANE: usize = 4 << 10;
+
+const _: () = assert!(PairPacket::LEN <= SMALL_PACKET);
+
+impl Source {
+    /// Reads the channel until the objects of a message are all there.
+    pub(super) fn collect(
+        &mut self,
+        sequence: u64,
+        count: u64,
+    ) -> Result<Vec<OwnedObject>, PullError> {
+        loop {
+            // What belongs to earlier messages belongs to messages that were given up.
+            while self.objects.front().is_some_and(|(of, _)| *of < sequence) {
+                self.objects.pop_front();
+            }
+            let packets = self.objects.iter().take_while(|(of, _)| *of == sequence);
+            if packets
+                .map(|(_, objects)| objects.len() as u64)
+                .sum::<u64>()
+                >= count
+            {
+                break;
+            }
+            // A sender hands the objects over before it publishes the message.
+            let later = self.objects.back().is_some_and(|(of, _)| *of != sequence);
+            if later || !self.read_channel()? {
+                return Err(Malformed::Objects.into());
+            }
+        }
+        let mut all = Vec::new();
+        while (all.len() as u64) < count
+            && let Some((_, objects)) = self.objects.pop_front()
+        {
+            match all.is_empty() {
+                true => all = objects,
+                false => all.extend(objects),
+            }
+        }
+        all.truncate(count as usize);
+        Ok(all)
+    }
+
+    /// Reads one packet; `false` if there is none.
+    pub(super) fn read_channel(&mut self) -> Result<bool, PullError> {
+        let Some(packet) = self.next_packet()? else {
+            return Ok(false);
+        };
+        let kind = PairPacket::parse(packet.bytes()).ok_or(Malformed::Packet)?;
+        let objects = packet.into_objects();
+        match kind {
+            PairPacket::Hello => {}
+            PairPacket::Objects { .. } if objects.is_empty() => {
+                return Err(Malformed::Packet.into());
+            }
+            PairPacket::Objects { sequence } => self.objects.push_back((sequence, objects)),
+            PairPacket::Account => {
+                let [lease] =
+                    <[OwnedObject; 1]>::try_from(objects).map_err(|_| Malformed::Loans)?;
+                self.loans.open(lease);
+            }
+            PairPacket::Segment { slot, epoch } => {
+                let [memory] =
+                    <[OwnedObject; 1]>::try_from(objects).map_err(|_| Malformed::Loans)?;
+                self.loans.show(slot, epoch, memory);
+            }
+            PairPacket::Lane { number } if number < self.offered => {} // offered again
+            PairPacket::Lane { number } if number == self.offered => self.attach_lane(objects)?,
+            PairPacket::Lane { .. } => return Err(Malformed::Packet.into()),
+        }
+        Ok(true)
+    }
+
+    /// The next packet, if there is one. Others that have arrived are received with it: twice as
+    /// many as came the last time, if there are.
+    fn next_packet(&mut self) -> Result<Option<SmallPacket>, PullError> {
+        if let Some(packet) = self.packets.pop_front() {
+            return Ok(Some(packet));
+        }
+        let most = 2 * self.arrived.max(1);
+        match self.channel.try_recv_small(&mut self.packets, most) {
+            Ok(()) => self.arrived = self.packets.len(),
+            Err(ChannelRecvError::Empty | ChannelRecvError::Disconnected) => return Ok(None),
+            Err(ChannelRecvError::NoDescriptors) => {
+                return Err(PullError::Resources(ipmb_sys::out_of_descriptors()));
+            }
+            Err(ChannelRecvError::Io(error)) => return Err(PullError::Resources(error)),
+            Err(_) => return Err(Malformed::Packet.into()),
+        }
+        if let Some(lane) = self.lanes.front_mut()
+            && lane.wants_room()
+        {
+            self.ring_for_room();
+        }
+        Ok(self.packets.pop_front())
+    }
+
+    fn attach_lane(&mut self, objects: Vec<OwnedObject>) -> Result<(), PullError> {
+        let bad = |why: &dyn std::fmt::Display| Malformed::BadLane(why.to_string());
+        let Ok([memory, room]) = <[OwnedObject; 2]>::try_from(objects) else {
+            return Err(bad(&"its objects are missing").into());
+        };
+        let sizes = memory_len(SMALLEST_LANE)..=memory_len(self.largest_lane);
+        let mapping =
+            map_memory(memory.as_fd(), Access::ReadWrite, sizes).map_err(|error| bad(&error))?;
+        let lane =
+            Consumer::attach(Shared::new(mapping), self.slot).map_err(|error| bad(&error))?;
+        if self.room.is_none() {
+            self.room = Some(Doorbell::from_object(room).map_err(|error| bad(&error))?);
+        }
+        self.offered += 1;
+        self.lanes.push_back(lane);
+        Ok(())
+    }
+}

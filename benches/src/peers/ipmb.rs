@@ -64,6 +64,7 @@ impl Peer for Ipmb {
         Offer::Loans,
         Offer::Regions,
         Offer::Objects,
+        Offer::Requests,
         Offer::Join,
         Offer::Failover,
     ];
@@ -158,5 +159,19 @@ impl Peer for Ipmb {
         look(&message.payload.data)?;
         let object = message.objects.pop();
         Ok(object.ok_or("a message came without its object")?.into())
+    }
+
+    fn request(&mut self, message: &[u8], look: Look<'_>) -> Result<()> {
+        let mut pending = self.sender.request(self.message(message.to_vec()))?;
+        let reply = pending.wait::<BytesMessage>(None)?;
+        look(&reply.payload.data)
+    }
+
+    fn reply(&mut self, checker: &mut Checker) -> Result<Phase> {
+        let request = self.receiver.recv(None)?;
+        let phase = checker.check(&request.payload.data)?;
+        let asker = request.reply_to().ok_or("a message is no request")?;
+        self.sender.reply(asker, request.payload)?;
+        Ok(phase)
     }
 }

@@ -4,7 +4,6 @@ use crate::{
     BytesMessage, Error, LabelOp, MemoryRegion, Object, ReplyTo, Selector, SelectorMode, Sink,
     TypeUuid,
     bytes::{Received, as_bytes_message},
-    request::Relation,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
@@ -19,25 +18,40 @@ use std::time::Duration;
 /// ```
 #[derive(Debug)]
 pub struct Message<T> {
-    pub(crate) selector: Selector,
+    pub(crate) address: Address,
     /// The typed content.
     pub payload: T,
     /// Kernel objects that are handed over with the message. Any number.
     pub objects: Vec<Object>,
     /// Shared memory that is handed over with the message, without a copy. Any number.
     pub memory_regions: Vec<MemoryRegion>,
-    pub(crate) relation: Relation,
 }
+
+/// Whom a message is for. No larger than a selector, as messages are moved about.
+#[derive(Debug)]
+pub(crate) enum Address {
+    Selector(Selector),
+    /// It is the reply to a request.
+    Asker(ReplyTo),
+    /// For us: it has come in. It may be a request.
+    Received(Option<ReplyTo>),
+}
+
+/// Whom a message is for that was received and is sent on.
+static ANYBODY: Selector = Selector {
+    label_op: LabelOp::True,
+    mode: SelectorMode::Unicast,
+    ttl: Duration::ZERO,
+};
 
 impl<T: MessageBox> Message<T> {
     /// A message without attachments.
     pub fn new(selector: Selector, payload: T) -> Self {
         Self {
-            selector,
+            address: Address::Selector(selector),
             payload,
             objects: Vec::new(),
             memory_regions: Vec::new(),
-            relation: Relation::None,
         }
     }
 
@@ -47,8 +61,10 @@ impl<T: MessageBox> Message<T> {
     /// If who asked is gone, it is dropped, and sending it is `Ok`.
     pub fn reply(to: ReplyTo, payload: T) -> Self {
         Self {
-            relation: Relation::Reply(to),
-            ..Self::new(Selector::unicast(LabelOp::False), payload)
+            address: Address::Asker(to),
+            payload,
+            objects: Vec::new(),
+            memory_regions: Vec::new(),
         }
     }
 }
@@ -56,9 +72,18 @@ impl<T: MessageBox> Message<T> {
 impl<T> Message<T> {
     /// Whom to reply to, if this message was received and is a request.
     pub fn reply_to(&self) -> Option<ReplyTo> {
-        match self.relation {
-            Relation::Request(to) => Some(to),
-            Relation::None | Relation::Reply(_) => None,
+        match self.address {
+            Address::Received(to) => to,
+            Address::Selector(_) | Address::Asker(_) => None,
+        }
+    }
+
+    /// Whom it is for, unless it is a reply.
+    #[inline]
+    pub(crate) fn selector(&self) -> &Selector {
+        match &self.address {
+            Address::Selector(selector) => selector,
+            Address::Asker(_) | Address::Received(_) => &ANYBODY,
         }
     }
 
@@ -68,17 +93,13 @@ impl<T> Message<T> {
         payload: T,
         objects: Vec<Object>,
         memory_regions: Vec<MemoryRegion>,
+        reply_to: Option<ReplyTo>,
     ) -> Self {
         Self {
-            selector: Selector {
-                label_op: LabelOp::True,
-                mode: SelectorMode::Unicast,
-                ttl: Duration::ZERO,
-            },
+            address: Address::Received(reply_to),
             payload,
             objects,
             memory_regions,
-            relation: Relation::None,
         }
     }
 }

@@ -57,7 +57,9 @@ impl<R: MessageBox> EndpointReceiver<R> {
             return Err(RecvError::Forked);
         }
         match endpoint.inbox.receive_at_once() {
-            Some(Ok(payload)) => return Ok(Message::received(payload, Vec::new(), Vec::new())),
+            Some(Ok(payload)) => {
+                return Ok(Message::received(payload, Vec::new(), Vec::new(), None));
+            }
             Some(Err(error)) => return Err(error),
             None => {}
         }
@@ -77,7 +79,12 @@ impl<R: MessageBox> EndpointReceiver<R> {
             return Err(RecvError::Forked);
         }
         if let Some(payload) = endpoint.inbox.receive_at_once() {
-            return Ok(Some(Message::received(payload?, Vec::new(), Vec::new())));
+            return Ok(Some(Message::received(
+                payload?,
+                Vec::new(),
+                Vec::new(),
+                None,
+            )));
         }
         endpoint.inbox.receive(Patience::None)
     }

@@ -205,7 +205,7 @@ impl<T: MessageBox> EndpointSender<T> {
 
     #[cold]
     fn send_in_a_moment(&self, message: Message<T>) -> Result<(), SendError> {
-        self.endpoint().await_room(&message.selector);
+        self.endpoint().await_room(message.selector());
         match self.endpoint().send_at_once(&message) {
             AtOnce::Sent => Ok(()),
             AtOnce::Full | AtOnce::Not => self.send_patiently(message),

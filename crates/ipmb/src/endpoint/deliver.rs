@@ -4,9 +4,9 @@ use super::{Endpoint, Routing, Status, routing::Route, spread::Scratch};
 use crate::{
     Message, MessageBox, SendError, TrySendError,
     inbox::Arrival,
+    message::Address,
     patience::Patience,
     peer::{Attempt, Contact, Outbound, Peer, Progress},
-    request::Relation,
 };
 use ipmb_core::{Correlation, EndpointId, Selector, SelectorMode};
 use std::{
@@ -51,30 +51,31 @@ impl Endpoint {
         if self.is_forked() {
             return AtOnce::Not;
         }
-        match message.relation {
-            Relation::Reply(to) => self.at_once(
+        match &message.address {
+            Address::Asker(to) => self.at_once(
                 message,
                 |routing| routing.asker(to.endpoint),
                 |_| Some(Correlation::Reply(to.number)),
             ),
             _ => self.at_once(
                 message,
-                |routing| routing.targets(&message.selector),
+                |routing| routing.targets(message.selector()),
                 |_| None,
             ),
         }
     }
 
-    /// The same for a request, to which the inbox expects a reply under this number.
+    /// The same for a request, under a number that there is as soon as it is known who is asked.
     #[inline]
-    pub(crate) fn ask_at_once<T: MessageBox>(&self, message: &Message<T>, number: u64) -> AtOnce {
+    pub(crate) fn ask_at_once<T: MessageBox>(
+        &self,
+        message: &Message<T>,
+        number: impl FnOnce(EndpointId) -> Option<u64>,
+    ) -> AtOnce {
         self.at_once(
             message,
-            |routing| routing.targets(&message.selector),
-            |peer| {
-                self.inbox.asked(number, Some(peer.id));
-                Some(Correlation::Request(number))
-            },
+            |routing| routing.targets(message.selector()),
+            |peer| number(peer.id).map(Correlation::Request),
         )
     }
 
@@ -132,12 +133,12 @@ impl Endpoint {
         let mut outbound = self.encode(message).map_err(|error| (error, 0))?;
         self.check_size(&outbound, self.options.message_limit)
             .map_err(|error| (error, 0))?;
-        let target = match message.relation {
-            Relation::Reply(to) => {
+        let target = match &message.address {
+            Address::Asker(to) => {
                 outbound.correlation = Some(Correlation::Reply(to.number));
                 Target::Asker(to.endpoint)
             }
-            _ => Target::Selector(&message.selector),
+            _ => Target::Selector(message.selector()),
         };
         loop {
             let route = self.route(target, patience).map_err(|error| (error, 0))?;

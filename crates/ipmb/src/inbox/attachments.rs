@@ -16,7 +16,8 @@ pub(crate) struct Incoming {
     pub(crate) regions: Vec<MemoryRegion>,
     /// What stands in the payload as a reference.
     pub(crate) views: Views,
-    pub(crate) parked: Option<ParkId>,
+    /// Boxed, as it is rare, and this is moved about.
+    pub(crate) parked: Option<Box<ParkId>>,
     pub(crate) from: EndpointId,
     pub(crate) correlation: Option<Correlation>,
 }
@@ -202,7 +203,7 @@ impl Attached {
             objects: self.users,
             regions: regions.collect(),
             views: Views::new(),
-            parked: header.parked,
+            parked: header.parked.map(Box::new),
             from,
             correlation: header.correlation,
         }

@@ -13,12 +13,7 @@ pub(crate) use attachments::Delivery;
 pub(crate) use requests::NoReply;
 pub use rx::Statistics;
 
-use crate::{
-    Message, MessageBox, RecvError,
-    memory::Shared,
-    patience::Patience,
-    request::{Relation, ReplyTo},
-};
+use crate::{Message, MessageBox, RecvError, memory::Shared, patience::Patience, request::ReplyTo};
 use attachments::Incoming;
 use ipmb_core::{Correlation, EndpointId};
 use ipmb_lane::{BiasedGuard, BiasedMutex, READY_LEN, ReadySet, Sleeper};
@@ -152,7 +147,7 @@ impl Inbox {
     #[inline]
     pub(crate) fn receive_at_once<R: MessageBox>(&self) -> Option<Result<R, RecvError>> {
         self.state.with(|state| {
-            if state.watched || state.waiting > 0 || state.requests.sleeper.is_some() {
+            if state.watched || state.waiting > 0 || state.requests.waits > 0 {
                 return None;
             }
             let rx = state.rx.as_deref_mut()?;
@@ -267,7 +262,7 @@ impl Inbox {
             if rx.wants_arrivals() {
                 self.hand_over_arrivals(rx);
             }
-            if requests.sleeper.is_some() && !requests.read {
+            if requests.waits > 0 && !requests.read {
                 requests.read = requests.kept.is_full() || requests.has_news(rx);
             }
             let next = match rx.next_kept(&mut requests.kept) {
@@ -318,9 +313,17 @@ impl Inbox {
     }
 
     /// Ends a thread's stay: others go on.
+    #[inline]
     fn leave(&self, state: &mut State) {
         self.settle(state);
         self.pass_turn(state);
+        if state.requests.waits > 0 {
+            self.leave_to_those_who_wait(state);
+        }
+    }
+
+    /// Sees to it that somebody looks for those who wait for replies.
+    fn leave_to_those_who_wait(&self, state: &mut State) {
         let State {
             rx: Some(rx),
             requests,
@@ -416,12 +419,14 @@ impl Inbox {
 
 /// What the user gets.
 fn message_of<T: MessageBox>(incoming: Incoming, payload: T) -> Message<T> {
-    let mut message = Message::received(payload, incoming.objects, incoming.regions);
-    if let Some(Correlation::Request(number)) = incoming.correlation {
-        let endpoint = incoming.from;
-        message.relation = Relation::Request(ReplyTo { endpoint, number });
-    }
-    message
+    let reply_to = match incoming.correlation {
+        Some(Correlation::Request(number)) => Some(ReplyTo {
+            endpoint: incoming.from,
+            number,
+        }),
+        _ => None,
+    };
+    Message::received(payload, incoming.objects, incoming.regions, reply_to)
 }
 
 impl Turns {

@@ -21,18 +21,19 @@ use crate::{
 use ipmb_core::{Correlation, EndpointId};
 use ipmb_lane::BiasedGuard;
 use ipmb_sys::{Interest, Poller};
-use std::{os::fd::AsFd, time::Instant};
+use std::{io, os::fd::AsFd, time::Instant};
 
 /// So many messages in a row are read from one sender before time limits are looked at.
 const BURST: usize = 256;
 
 impl Inbox {
-    /// A new request; `None`: nothing is received any more.
-    pub(crate) fn expect_reply(&self) -> Option<u64> {
+    /// A new request, and who is asked, if that is known; `None`: nothing is received any more.
+    #[inline]
+    pub(crate) fn expect_reply(&self, asked: Option<EndpointId>) -> Option<u64> {
         let mut state = self.state.lock();
         match state.closed {
             true => None,
-            false => Some(state.requests.add()),
+            false => Some(state.requests.add(asked)),
         }
     }
 
@@ -62,17 +63,28 @@ impl Inbox {
         patience: Patience,
     ) -> Result<Message<A>, RequestError> {
         let mut state = self.state.lock();
-        loop {
+        state.requests.waits += 1;
+        // Others may have read meanwhile.
+        state.requests.read = true;
+        let result = loop {
             let found = match self.look_for_reply(&mut state, number) {
                 Ok(None) if patience.is_over() => Err(RequestError::Timeout),
                 found => found,
             };
             if let Some(result) = found.transpose() {
-                self.leave(&mut state);
-                return result;
+                break result;
             }
-            state = self.await_reply(state, number, patience)?;
-        }
+            let slept;
+            (state, slept) = self.await_reply(state, number, patience);
+            if let Err(error) = slept {
+                break Err(RequestError::Resources(error));
+            }
+        };
+        self.settle(&mut state);
+        self.pass_turn(&state);
+        self.leave_to_those_who_wait(&mut state);
+        state.requests.waits -= 1;
+        result
     }
 
     fn look_for_reply<A: MessageBox>(
@@ -132,11 +144,9 @@ impl Inbox {
                 return Ok(Some(incoming));
             }
         }
-        for other in requests.debtors() {
-            if Some(other) != own {
-                // Whoever waits for it will find the same error.
-                let _ = self.read_from(rx, requests, other, number);
-            }
+        for other in requests.other_debtors(own) {
+            // Whoever waits for it will find the same error.
+            let _ = self.read_from(rx, requests, other, number);
         }
         requests.bury(rx, &self.doorbell);
         Ok(None)
@@ -182,7 +192,7 @@ impl Inbox {
         mut state: BiasedGuard<'a, State>,
         number: u64,
         patience: Patience,
-    ) -> Result<BiasedGuard<'a, State>, RequestError> {
+    ) -> (BiasedGuard<'a, State>, io::Result<()>) {
         let State {
             rx,
             requests,
@@ -193,7 +203,7 @@ impl Inbox {
             if let Some(asked) = requests.asked(number)
                 && rx.spin_for(|rx| rx.has_news_from(asked))
             {
-                return Ok(state);
+                return (state, Ok(()));
             }
             let is_quiet = self.get_ready_to_sleep(rx, requests);
             // What cannot be read, because too much is kept, is for those to hear who receive, or
@@ -204,7 +214,7 @@ impl Inbox {
                         .asked(number)
                         .is_some_and(|it| rx.has_news_from(it)));
             if requests.is_over(number) || !is_quiet && !is_stuck {
-                return Ok(state);
+                return (state, Ok(()));
             }
             if rx.has_news() || !requests.kept.is_empty() {
                 self.pass_turn(&state);
@@ -218,7 +228,7 @@ impl Inbox {
         bell.wait(patience);
         let mut state = self.state.lock();
         state.requests.take_bell(number);
-        Ok(state)
+        (state, Ok(()))
     }
 
     /// Has those who owe replies ring the doorbell; `false`: something has come.
@@ -239,13 +249,10 @@ impl Inbox {
         mut state: BiasedGuard<'a, State>,
         number: u64,
         patience: Patience,
-    ) -> Result<BiasedGuard<'a, State>, RequestError> {
+    ) -> (BiasedGuard<'a, State>, io::Result<()>) {
         let poller = match self.rings() {
             Ok(poller) => poller,
-            Err(error) => {
-                self.leave(&mut state);
-                return Err(RequestError::Resources(error));
-            }
+            Err(error) => return (state, Err(error)),
         };
         state.requests.sleeper = Some(number);
         drop(state);
@@ -256,14 +263,10 @@ impl Inbox {
         if let Some(rx) = state.rx.as_deref_mut() {
             rx.slept(start.elapsed());
         }
-        if let Err(error) = slept {
-            self.leave(&mut state);
-            return Err(RequestError::Resources(error));
-        }
-        Ok(state)
+        (state, slept)
     }
 
-    fn rings(&self) -> std::io::Result<&Poller> {
+    fn rings(&self) -> io::Result<&Poller> {
         if let Some(poller) = self.rings.get() {
             return Ok(poller);
         }
@@ -275,7 +278,8 @@ impl Inbox {
 
 fn open<A: MessageBox>(outcome: Outcome) -> Result<Message<A>, RequestError> {
     match outcome {
-        Outcome::Reply(mut incoming, mut bytes) => {
+        Outcome::Reply(reply) => {
+            let (mut incoming, mut bytes) = *reply;
             let views = std::mem::take(&mut incoming.views);
             let received = Received {
                 type_id: incoming.type_id,

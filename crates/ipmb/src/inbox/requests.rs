@@ -6,15 +6,21 @@ use ipmb_core::EndpointId;
 use ipmb_sys::Doorbell;
 use smallvec::SmallVec;
 use std::{
-    collections::{BTreeMap, btree_map},
-    hash::{BuildHasher, RandomState},
+    collections::{HashMap, hash_map},
+    hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
     sync::{Arc, Condvar, Mutex, PoisonError},
 };
 
 pub(super) struct Requests {
     numbers: Numbers,
-    entries: BTreeMap<u64, Entry>,
+    entries: HashMap<u64, Entry, BuildHasherDefault<AsItIs>>,
+    /// Who owes replies, and how many.
+    debtors: Vec<(EndpointId, usize)>,
+    /// Somebody who owes a reply is gone.
+    mourning: bool,
     pub(super) kept: Kept,
+    /// So many threads wait for replies.
+    pub(super) waits: u32,
     /// The request whose thread sleeps on the doorbell, for all.
     pub(super) sleeper: Option<u64>,
     /// The one who sleeps has been called, and has not come yet.
@@ -39,7 +45,7 @@ struct Entry {
 
 /// What came of a request.
 pub(super) enum Outcome {
-    Reply(Incoming, Vec<u8>),
+    Reply(Box<(Incoming, Vec<u8>)>),
     None(NoReply),
 }
 
@@ -50,13 +56,26 @@ pub(crate) enum NoReply {
     Unsent(SendError),
 }
 
+impl Entry {
+    /// Who owes the reply.
+    fn debtor(&self) -> Option<EndpointId> {
+        match self.outcome {
+            None => self.asked,
+            Some(_) => None,
+        }
+    }
+}
+
 impl Requests {
     /// `limit`: bytes of other messages that may be kept.
     pub(super) fn new(limit: u64) -> Self {
         Self {
             numbers: Numbers::default(),
-            entries: BTreeMap::new(),
+            entries: HashMap::default(),
+            debtors: Vec::new(),
+            mourning: false,
             kept: Kept::new(limit),
+            waits: 0,
             sleeper: None,
             called: false,
             read: false,
@@ -65,18 +84,25 @@ impl Requests {
     }
 
     /// A new request.
-    pub(super) fn add(&mut self) -> u64 {
+    pub(super) fn add(&mut self, asked: Option<EndpointId>) -> u64 {
+        let entry = Entry {
+            asked,
+            ..Entry::default()
+        };
         loop {
             let number = self.numbers.next();
-            if let btree_map::Entry::Vacant(vacant) = self.entries.entry(number) {
-                vacant.insert(Entry::default());
+            if let hash_map::Entry::Vacant(vacant) = self.entries.entry(number) {
+                vacant.insert(entry);
+                self.count_debt(asked);
                 return number;
             }
         }
     }
 
     pub(super) fn remove(&mut self, number: u64) {
-        self.entries.remove(&number);
+        if let Some(entry) = self.entries.remove(&number) {
+            self.discount_debt(entry.debtor());
+        }
     }
 
     /// Who was asked.
@@ -86,13 +112,18 @@ impl Requests {
 
     /// Says who was asked, again if somebody else was before.
     pub(super) fn set_asked(&mut self, number: u64, asked: Option<EndpointId>) {
-        if let Some(entry) = self.entries.get_mut(&number) {
-            entry.asked = asked;
-            entry.gone = false;
-            if matches!(entry.outcome, Some(Outcome::None(NoReply::PeerGone))) {
-                entry.outcome = None;
-            }
+        let Some(entry) = self.entries.get_mut(&number) else {
+            return;
+        };
+        let before = entry.debtor();
+        entry.asked = asked;
+        entry.gone = false;
+        if matches!(entry.outcome, Some(Outcome::None(NoReply::PeerGone))) {
+            entry.outcome = None;
         }
+        let now = entry.debtor();
+        self.discount_debt(before);
+        self.count_debt(now);
     }
 
     /// What came of a request, which is over then.
@@ -102,17 +133,28 @@ impl Requests {
         Some(outcome)
     }
 
-    /// Those who owe replies.
-    pub(super) fn debtors(&self) -> SmallVec<[EndpointId; 4]> {
-        let mut debtors = SmallVec::new();
-        for entry in self.entries.values().filter(|it| it.outcome.is_none()) {
-            if let Some(asked) = entry.asked
-                && !debtors.contains(&asked)
-            {
-                debtors.push(asked);
+    /// Those who owe replies, but for one.
+    pub(super) fn other_debtors(&self, one: Option<EndpointId>) -> SmallVec<[EndpointId; 4]> {
+        let others = self.debtors.iter().map(|(debtor, _)| *debtor);
+        others.filter(|debtor| Some(*debtor) != one).collect()
+    }
+
+    fn count_debt(&mut self, debtor: Option<EndpointId>) {
+        let Some(debtor) = debtor else { return };
+        match self.debtors.iter_mut().find(|it| it.0 == debtor) {
+            Some((_, count)) => *count += 1,
+            None => self.debtors.push((debtor, 1)),
+        }
+    }
+
+    fn discount_debt(&mut self, debtor: Option<EndpointId>) {
+        let index = self.debtors.iter().position(|it| Some(it.0) == debtor);
+        if let Some(index) = index {
+            self.debtors[index].1 -= 1;
+            if self.debtors[index].1 == 0 {
+                self.debtors.swap_remove(index);
             }
         }
-        debtors
     }
 
     /// Whether a reply under this number is expected, and from there. Somebody may have got a
@@ -132,7 +174,10 @@ impl Requests {
         doorbell: &Doorbell,
     ) {
         match self.expects(number, incoming.from) {
-            true => self.settle(number, Outcome::Reply(incoming, bytes), doorbell),
+            true => {
+                let reply = Outcome::Reply(Box::new((incoming, bytes)));
+                self.settle(number, reply, doorbell);
+            }
             false => self.unexpected += 1,
         }
     }
@@ -142,28 +187,38 @@ impl Requests {
         if let Some(entry) = self.entries.get_mut(&number)
             && entry.outcome.is_none()
         {
+            let debtor = entry.debtor();
             entry.outcome = Some(outcome);
+            self.discount_debt(debtor);
             self.call(number, doorbell);
         }
     }
 
     /// Takes note of who is gone.
+    #[inline]
     pub(super) fn bury(&mut self, rx: &mut Rx, doorbell: &Doorbell) {
+        if self.mourning || !rx.departed.is_empty() {
+            self.bury_now(rx, doorbell);
+        }
+    }
+
+    #[cold]
+    fn bury_now(&mut self, rx: &mut Rx, doorbell: &Doorbell) {
         for gone in rx.departed.drain(..) {
-            let asked = |entry: &&mut Entry| entry.asked == Some(gone);
+            let asked = |entry: &&mut Entry| entry.debtor() == Some(gone);
             for entry in self.entries.values_mut().filter(asked) {
                 entry.gone = true;
+                self.mourning = true;
             }
         }
-        let hopeless = |entry: &Entry| {
-            let asked = entry
-                .asked
-                .filter(|_| entry.gone && entry.outcome.is_none());
-            asked.is_some_and(|asked| !rx.has_news_from(asked))
-        };
-        let found = self.entries.iter().filter(|(_, entry)| hopeless(entry));
-        let numbers: SmallVec<[u64; 4]> = found.map(|(number, _)| *number).collect();
-        for number in numbers {
+        if !self.mourning {
+            return;
+        }
+        let gone = self.entries.iter().filter(|(_, entry)| entry.gone);
+        let gone = gone.filter_map(|(number, entry)| Some((*number, entry.debtor()?)));
+        let (alive, hopeless): (Vec<_>, Vec<_>) = gone.partition(|(_, it)| rx.has_news_from(*it));
+        self.mourning = !alive.is_empty();
+        for (number, _) in hopeless {
             self.settle(number, Outcome::None(NoReply::PeerGone), doorbell);
         }
     }
@@ -205,7 +260,7 @@ impl Requests {
 
     /// Whether there is something to read from those who owe replies.
     pub(super) fn has_news(&self, rx: &Rx) -> bool {
-        self.debtors().iter().any(|it| rx.has_news_from(*it))
+        self.debtors.iter().any(|it| rx.has_news_from(it.0))
     }
 
     /// Whether the doorbell is to stay rung for the one who sleeps.
@@ -250,6 +305,27 @@ impl Numbers {
     fn next(&mut self) -> u64 {
         self.made = self.made.wrapping_add(1);
         self.key.hash_one(self.made)
+    }
+}
+
+/// What is as good as random need not be hashed again.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, _) = bytes.as_chunks();
+        words
+            .iter()
+            .for_each(|word| self.0 ^= u64::from_le_bytes(*word));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
     }
 }
 

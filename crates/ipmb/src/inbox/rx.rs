@@ -156,7 +156,11 @@ impl Rx {
                     if self.burst >= BURST {
                         self.pass(index, true);
                     }
-                    if incoming.parked.is_some_and(|id| !self.is_new(id)) {
+                    if incoming
+                        .parked
+                        .as_ref()
+                        .is_some_and(|id| !self.is_new(**id))
+                    {
                         continue;
                     }
                     self.prepare_express();
@@ -197,7 +201,7 @@ impl Rx {
                 Ok(Pull::Message(incoming)) => {
                     self.since_scan += 1;
                     self.scanned = false;
-                    if incoming.parked.is_none_or(|id| self.is_new(id)) {
+                    if incoming.parked.as_ref().is_none_or(|id| self.is_new(**id)) {
                         return Ok(Some(incoming));
                     }
                 }

@@ -17,22 +17,31 @@ impl Endpoint {
         message: &Message<T>,
         patience: Patience,
     ) -> Result<u64, RequestError> {
-        if message.selector.mode != SelectorMode::Unicast {
+        if message.selector().mode != SelectorMode::Unicast {
             return Err(RequestError::Multicast);
         }
         if self.is_forked() {
             return Err(RequestError::Forked);
         }
-        // From now on, as the reply may be quicker than we are.
-        let number = self
-            .inbox
-            .expect_reply()
-            .ok_or(RequestError::ReceiverDropped)?;
-        let mut at_once = self.ask_at_once(message, number);
+        // Expected before it is sent, as the reply may be quicker than we are.
+        let mut number = None;
+        let mut ask_at_once = || {
+            self.ask_at_once(message, |peer| {
+                match number {
+                    None => number = self.inbox.expect_reply(Some(peer)),
+                    Some(number) => self.inbox.asked(number, Some(peer)),
+                }
+                number
+            })
+        };
+        let mut at_once = ask_at_once();
         if matches!(at_once, AtOnce::Full) {
-            self.await_room(&message.selector);
-            at_once = self.ask_at_once(message, number);
+            self.await_room(message.selector());
+            at_once = ask_at_once();
         }
+        let number = number
+            .or_else(|| self.inbox.expect_reply(None))
+            .ok_or(RequestError::ReceiverDropped)?;
         let result = match at_once {
             AtOnce::Sent => Ok(()),
             AtOnce::Full | AtOnce::Not => self.ask_patiently(message, number, patience),
@@ -53,14 +62,14 @@ impl Endpoint {
         outbound.correlation = Some(Correlation::Request(number));
         self.check_size(&outbound, self.options.message_limit)?;
         loop {
-            let route = self.route(Target::Selector(&message.selector), patience)?;
+            let route = self.route(Target::Selector(message.selector()), patience)?;
             let Some(peer) = route.first() else {
-                if message.selector.ttl.is_zero() {
+                if message.selector().ttl.is_zero() {
                     return Err(RequestError::NobodyMatches);
                 }
                 self.copy_lent(message, &mut outbound)?;
                 self.inbox.asked(number, None);
-                return Ok(self.park(&message.selector, &mut outbound, patience)?);
+                return Ok(self.park(message.selector(), &mut outbound, patience)?);
             };
             self.check_size(&outbound, peer.limits.message)?;
             self.inbox.asked(number, Some(peer.id));

@@ -19,14 +19,3 @@ pub struct ReplyTo {
     pub(crate) endpoint: EndpointId,
     pub(crate) number: u64,
 }
-
-/// What a message has to do with a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Relation {
-    /// Nothing.
-    None,
-    /// It was received, and is one.
-    Request(ReplyTo),
-    /// It is to be sent, and is the reply to one.
-    Reply(ReplyTo),
-}

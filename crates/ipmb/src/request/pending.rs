@@ -73,6 +73,9 @@ impl Pending {
             result,
             Err(RequestError::Timeout | RequestError::InboxFull | RequestError::Resources(_))
         );
+        if let Err(RequestError::ReceiverDropped | RequestError::Disconnected(_)) = result {
+            endpoint.inbox.forget_request(self.number);
+        }
         result
     }
 }
@@ -80,7 +83,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         let endpoint = self.handle.endpoint();
-        if !endpoint.is_forked() {
+        if !self.over && !endpoint.is_forked() {
             endpoint.inbox.forget_request(self.number);
         }
     }

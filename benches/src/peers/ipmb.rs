@@ -162,16 +162,22 @@ impl Peer for Ipmb {
     }
 
     fn request(&mut self, message: &[u8], look: Look<'_>) -> Result<()> {
-        let mut pending = self.sender.request(self.message(message.to_vec()))?;
+        let Ends::Messages(sender, _) = &self.ends else {
+            return Err("nothing was to be asked".into());
+        };
+        let mut pending = sender.request(self.message(message.to_vec()))?;
         let reply = pending.wait::<BytesMessage>(None)?;
         look(&reply.payload.data)
     }
 
     fn reply(&mut self, checker: &mut Checker) -> Result<Phase> {
-        let request = self.receiver.recv(None)?;
+        let Ends::Messages(sender, receiver) = &self.ends else {
+            return Err("nothing was to be asked".into());
+        };
+        let request = receiver.recv(None)?;
         let phase = checker.check(&request.payload.data)?;
         let asker = request.reply_to().ok_or("a message is no request")?;
-        self.sender.reply(asker, request.payload)?;
+        sender.reply(asker, request.payload)?;
         Ok(phase)
     }
 }

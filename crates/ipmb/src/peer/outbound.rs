@@ -212,6 +212,8 @@ pub(crate) struct Progress {
     pub(crate) bytes_sent: u64,
     /// All bytes are sent, after some were before.
     pub(crate) sent: bool,
+    /// The receiver was told that room is wanted for it.
+    pub(crate) wanted: bool,
     /// The line is ours until the message is out.
     pub(crate) owns_line: bool,
 }

@@ -39,7 +39,9 @@ impl Line {
             Attempt::Full => {
                 let left = progress.body(outbound).len() - progress.bytes_sent as usize;
                 self.want_room(left, outbound.shares());
+                progress.wanted = true;
                 // Room that was made before we said that we want it rang no bell.
+                self.tidy();
                 let again = self.advance(outbound, progress, room);
                 let under_way = progress.objects_sent > 0 || progress.bytes_sent > 0;
                 if matches!(again, Attempt::Full) && under_way {
@@ -53,9 +55,11 @@ impl Line {
     }
 
     /// Ends a message that took several steps, whether it is out or given up.
-    /// Returns whether somebody waits for that.
+    /// Returns whether somebody may wait for that.
     pub(crate) fn finish(&mut self, progress: &mut Progress) -> bool {
-        if let Some(lane) = self.lanes.last() {
+        // What others want is cancelled with it: they have to say so again.
+        let wanted = std::mem::take(&mut progress.wanted);
+        if wanted && let Some(lane) = self.lanes.last() {
             lane.cancel_want_room();
         }
         // What still has its flights was not sent: the receiver will not see its regions.
@@ -63,14 +67,14 @@ impl Line {
             self.known.remove(&block.id());
         }
         if !std::mem::take(&mut progress.owns_line) {
-            return false;
+            return wanted;
         }
         let half_way = progress.bytes_sent > 0 && !progress.sent;
         if half_way && let Some(lane) = self.lanes.last_mut() {
             lane.abandon();
         }
         self.busy = false;
-        std::mem::take(&mut self.contended)
+        std::mem::take(&mut self.contended) || wanted
     }
 
     fn advance(

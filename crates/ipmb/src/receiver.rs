@@ -17,7 +17,8 @@ use std::{
 ///
 /// # Event loops
 ///
-/// The receiver's descriptor ([`AsFd`]) polls readable while a message waits. Receive with
+/// The receiver's descriptor ([`AsFd`]) polls readable while a message waits. (A ring that comes late can
+/// make it readable once more: then `try_recv` finds nothing, and it is not readable any more.) Receive with
 /// [`try_recv`](Self::try_recv), and do not read from the descriptor.
 ///
 /// ```

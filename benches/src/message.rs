@@ -36,6 +36,11 @@ impl Stamper {
         }
     }
 
+    /// Bytes of a message.
+    pub(crate) fn size(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// The next message, in a buffer that is used again.
     pub(crate) fn stamp(&mut self, phase: Phase) -> &[u8] {
         let word = self.word(phase);

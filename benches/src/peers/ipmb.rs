@@ -3,7 +3,7 @@
 use super::{Fill, Look, Offer, Peer, Role, Seat};
 use crate::{
     Result,
-    message::{Checker, Phase},
+    message::{Checker, Phase, Stamper},
     work::Work,
 };
 use ipmb::{
@@ -15,6 +15,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 pub(crate) struct Ipmb {
     ends: Ends,
     others: Selector,
+    /// What is sent again and again, with other content.
+    next: Message<BytesMessage>,
     regions: MemoryRegistry,
 }
 
@@ -87,25 +89,56 @@ impl Peer for Ipmb {
             Ends::Messages(sender, receiver)
         };
         seat.ready()?;
+        let next = Message::new(
+            others.clone(),
+            BytesMessage {
+                format: 0,
+                data: Vec::new(),
+            },
+        );
         Ok(Self {
             ends,
             others,
+            next,
             regions: MemoryRegistry::default(),
         })
     }
 
     fn send(&mut self, message: &[u8]) -> Result<()> {
-        self.send_message(self.message(message.to_vec()))
+        let Ends::Messages(sender, _) = &self.ends else {
+            return self.send_message(self.message(message.to_vec()));
+        };
+        self.next.payload.data.clear();
+        self.next.payload.data.extend_from_slice(message);
+        Ok(sender.send_ref(&self.next)?)
+    }
+
+    fn send_next(&mut self, stamper: &mut Stamper, phase: Phase) -> Result<()> {
+        let Ends::Messages(sender, _) = &self.ends else {
+            return self.send(stamper.stamp(phase));
+        };
+        let data = &mut self.next.payload.data;
+        match data.len() == stamper.size() {
+            true => stamper.stamp_into(data, phase),
+            false => *data = stamper.stamp(phase).to_vec(),
+        }
+        Ok(sender.send_ref(&self.next)?)
     }
 
     fn receive(&mut self) -> Result<Vec<u8>> {
-        Ok(self.receive_message()?.payload.data)
+        match &self.ends {
+            Ends::Messages(_, receiver) => Ok(receiver.recv(None)?.payload.data),
+            Ends::Loans(..) => Ok(self.receive_message()?.payload.data),
+        }
     }
 
     fn echo(&mut self, checker: &mut Checker) -> Result<Phase> {
-        let data = self.receive()?;
-        let phase = checker.check(&data)?;
-        self.send_message(self.message(data))?;
+        let Ends::Messages(sender, receiver) = &self.ends else {
+            return Err("nothing was to be sent back".into());
+        };
+        self.next.payload = receiver.recv(None)?.payload;
+        let phase = checker.check(&self.next.payload.data)?;
+        sender.send_ref(&self.next)?;
         Ok(phase)
     }
 

@@ -20,7 +20,7 @@ mod others {
 
 use crate::{
     Result,
-    message::{Checker, Phase},
+    message::{Checker, Phase, Stamper},
     work::{self, Figures, Task, Work},
 };
 use std::{
@@ -62,6 +62,12 @@ pub(crate) trait Peer: Sized + 'static {
     /// Sends to all receivers, in one call where its interface has that; from a receiver, to the
     /// sender. Where its interface takes something owned, that is made here.
     fn send(&mut self, message: &[u8]) -> Result<()>;
+
+    /// Sends the next message of `stamper` as [`send`](Self::send) does. Where its interface sends from a buffer
+    /// of the caller's, the message is made there.
+    fn send_next(&mut self, stamper: &mut Stamper, phase: Phase) -> Result<()> {
+        self.send(stamper.stamp(phase))
+    }
 
     /// Waits for a message from whoever sends one.
     fn receive(&mut self) -> Result<Self::Received<'_>>;

@@ -66,7 +66,7 @@ pub(super) fn play<P: Peer>(seat: &Seat, task: &Task) -> Result<Figures> {
     let mut peer = meet::<P>(seat)?;
     match seat.role {
         Role::Receiver => receive(task, |checker| checker.check_from(peer.receive()?.as_ref())),
-        Role::Sender => send(seat, task, |stamper, phase| peer.send(stamper.stamp(phase))),
+        Role::Sender => send(seat, task, |stamper, phase| peer.send_next(stamper, phase)),
     }
 }
 

@@ -48,7 +48,34 @@ impl<T: MessageBox> EndpointSender<T> {
     /// See [`SendError`]. [`send_timeout`](Self::send_timeout) gives the message back then.
     #[inline]
     pub fn send(&self, message: Message<T>) -> Result<(), SendError> {
-        match self.endpoint().send_at_once(&message) {
+        self.send_ref(&message)
+    }
+
+    /// As [`send`](Self::send), but the message stays yours: to be sent again, or to be changed where it
+    /// is and then sent, which spares making a new one. What is attached to it stays attached; receivers
+    /// get their own descriptors of the same objects.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// ```
+    /// use ipmb::{BytesMessage, Message, Options, Selector, label};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let options = |label| Options::new("com.example.again", label, "").with_runtime_directory(directory.path().join("bus"));
+    /// let (sender, receiver) = ipmb::join::<BytesMessage, BytesMessage>(options(label!("moon")), None)?;
+    /// let payload = BytesMessage { format: 0, data: vec![0; 64] };
+    /// let mut message = Message::new(Selector::unicast("moon"), payload);
+    /// for number in 0..3 {
+    ///     message.payload.data[0] = number;
+    ///     sender.send_ref(&message)?;
+    /// }
+    /// assert_eq!(receiver.recv(None)?.payload.data[0], 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn send_ref(&self, message: &Message<T>) -> Result<(), SendError> {
+        match self.endpoint().send_at_once(message) {
             AtOnce::Sent => Ok(()),
             AtOnce::Full => self.send_in_a_moment(message),
             AtOnce::Not => self.send_patiently(message),
@@ -142,8 +169,10 @@ impl<T: MessageBox> EndpointSender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn request(&self, message: Message<T>) -> Result<Pending, RequestError> {
+        // Before it is sent: the count is an atomic that would wait until all of the request is written.
+        let handle = Arc::clone(&self.handle);
         let number = self.endpoint().ask(&message, self.patience())?;
-        Ok(Pending::new(Arc::clone(&self.handle), number))
+        Ok(Pending::new(handle, number))
     }
 
     /// Replies to a request: sends [`Message::reply`].
@@ -204,19 +233,17 @@ impl<T: MessageBox> EndpointSender<T> {
     }
 
     #[cold]
-    fn send_in_a_moment(&self, message: Message<T>) -> Result<(), SendError> {
+    fn send_in_a_moment(&self, message: &Message<T>) -> Result<(), SendError> {
         self.endpoint().await_room(message.selector());
-        match self.endpoint().send_at_once(&message) {
+        match self.endpoint().send_at_once(message) {
             AtOnce::Sent => Ok(()),
             AtOnce::Full | AtOnce::Not => self.send_patiently(message),
         }
     }
 
     #[cold]
-    fn send_patiently(&self, message: Message<T>) -> Result<(), SendError> {
-        self.endpoint()
-            .send_patiently(message, self.patience())
-            .map_err(SendError::from)
+    fn send_patiently(&self, message: &Message<T>) -> Result<(), SendError> {
+        self.endpoint().send_ref_patiently(message, self.patience())
     }
 
     fn patience(&self) -> Patience {

@@ -125,6 +125,19 @@ impl Endpoint {
         }
     }
 
+    /// The same for a message that need not be given back.
+    pub(crate) fn send_ref_patiently<T: MessageBox>(
+        &self,
+        message: &Message<T>,
+        patience: Patience,
+    ) -> Result<(), SendError> {
+        if self.is_forked() {
+            return Err(SendError::Forked);
+        }
+        self.deliver(message, patience)
+            .map_err(|(reason, _)| reason)
+    }
+
     fn deliver<T: MessageBox>(
         &self,
         message: &Message<T>,

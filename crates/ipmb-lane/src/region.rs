@@ -147,13 +147,13 @@ const ALIGNMENT: usize = 64;
 #[inline]
 unsafe fn put(start: *mut u8, offset: usize, bytes: &[u8]) {
     // SAFETY: in bounds, as promised by the caller; `bytes` is private, so that the two do not overlap.
-    unsafe { bulk::copy(bytes.as_ptr(), start.add(offset), bytes.len()) }
+    unsafe { bulk::copy_in(bytes.as_ptr(), start.add(offset), bytes.len()) }
 }
 
 #[cfg(not(loom))]
 impl<M: Memory> Region<M> {
     /// Appends `len` bytes from `offset` to `out`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn copy_out(&self, offset: usize, len: usize, out: &mut Vec<u8>) {
         assert!(self.holds(offset, len));
         if out.is_empty() {
@@ -167,7 +167,7 @@ impl<M: Memory> Region<M> {
         // SAFETY: in bounds, by the lines above, on both sides; a vector's own memory overlaps with nothing.
         unsafe {
             let end = out.as_mut_ptr().add(out.len());
-            bulk::copy(self.start.add(offset), end, len);
+            bulk::copy_out(self.start.add(offset), end, len);
             out.set_len(out.len() + len);
         }
     }

@@ -35,6 +35,9 @@ pub struct Producer<M: Memory> {
     tail: u64,
     /// What HEAD was when it was read last, so that its cache line is fetched only when the lane looks full.
     head: u64,
+    /// How often HEAD was read because the lane looked full, and how often something was unread then.
+    rounds: u32,
+    behind: u32,
     dropped: u64,
     /// The last fragment written was not the last of its message.
     unfinished: bool,
@@ -65,6 +68,8 @@ impl<M: Memory> Producer<M> {
             drops_oldest,
             tail: 0,
             head: 0,
+            rounds: 0,
+            behind: 0,
             dropped: 0,
             unfinished: false,
             slot: OnceLock::new(),
@@ -74,6 +79,13 @@ impl<M: Memory> Producer<M> {
     /// Bytes in the ring.
     pub fn capacity(&self) -> usize {
         self.ring.capacity as usize
+    }
+
+    /// How often the whole ring has been written, more or less, and how often the consumer was behind then. A count
+    /// for statistics, which wraps.
+    #[inline]
+    pub fn rounds(&self) -> (u32, u32) {
+        (self.rounds, self.behind)
     }
 
     /// The longest message, in bytes, that [`reserve`](Self::reserve) takes; longer ones go by
@@ -309,7 +321,10 @@ impl<M: Memory> Producer<M> {
     }
 
     fn refresh(&mut self) {
-        self.head = self.tail.wrapping_sub(self.used(self.ring.load(HEAD)));
+        let used = self.used(self.ring.load(HEAD));
+        self.head = self.tail.wrapping_sub(used);
+        self.rounds = self.rounds.wrapping_add(1);
+        self.behind = self.behind.wrapping_add(u32::from(used > 0));
     }
 
     /// Bytes of padding in front of a frame of `size` bytes.

@@ -1,6 +1,7 @@
 //! The way to one receiver: its doorbell, its inbox, the channel and the lanes.
 
 use super::{
+    flow::Flow,
     lanes::{Cargo, Lanes, NoLane, largest_lane},
     lending::Lending,
 };
@@ -37,6 +38,7 @@ pub(crate) struct Line {
     pub(super) reach: Reach,
     pub(super) limits: ReceiveLimits,
     pub(super) lanes: Lanes,
+    pub(super) flow: Flow,
     /// Our number at the receiver, the same for all lanes. A lane that is new to it has none yet.
     pub(super) slot: Option<u32>,
     /// The sleep for which we have rung already.
@@ -77,6 +79,7 @@ impl Line {
             reach,
             limits,
             lanes: Lanes::default(),
+            flow: Flow::default(),
             slot: None,
             rung: 0,
             confirmed,
@@ -154,6 +157,12 @@ impl Line {
         let Some(lane) = self.lanes.last_mut() else {
             return AtOnce::Not;
         };
+        if self.flow.is_due(lane.rounds().0) {
+            self.flow.look(lane.rounds(), lane.capacity());
+            if self.flow.swells {
+                return AtOnce::Not;
+            }
+        }
         // What takes several frames is encoded before it is cut.
         if lane.is_closed() || guess > lane.max_frame() {
             return AtOnce::Not;

@@ -1,6 +1,7 @@
 //! The sending side: what an endpoint knows of the others, and how a message gets to one of them.
 
 mod attached;
+mod flow;
 mod lanes;
 mod lending;
 mod line;

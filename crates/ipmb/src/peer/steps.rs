@@ -1,6 +1,7 @@
 //! The long way of a message to one receiver: attachments, fragments, a lane that is full.
 
 use super::{
+    flow::LARGE,
     lanes::{Cargo, NoLane},
     lending::NotLent,
     line::{Attempt, Line, take_back},
@@ -279,6 +280,7 @@ impl Line {
                 _ => lane.room_for_all(len),
             };
             if has_room && (len <= max_frame || capacity >= budget) {
+                self.swell(capacity, room);
                 return Ok(true);
             }
             if capacity < budget && overflow != Overflow::DropOldest {
@@ -288,13 +290,27 @@ impl Line {
                     .unwrap_or(budget)
                     .min(budget);
                 match self.lanes.add(capacity, false, &self.reach.channel, room) {
-                    Ok(()) => continue,
+                    Ok(()) => {
+                        self.flow.restart();
+                        continue;
+                    }
                     Err(NoLane::Full) if overflow != Overflow::Block => {}
                     Err(no_lane) => return Err(no_lane.into()),
                 }
             }
             if let Some(result) = self.overflowing(room) {
                 return result;
+            }
+        }
+    }
+
+    /// Makes a larger lane if one would be better, and it can be had.
+    fn swell(&mut self, capacity: usize, room: &Doorbell) {
+        if std::mem::take(&mut self.flow.swells) && self.limits.overflow == Overflow::Block {
+            let capacity = capacity.saturating_mul(16).min(LARGE).min(self.budget());
+            let added = self.lanes.add(capacity, false, &self.reach.channel, room);
+            if added.is_ok() {
+                self.flow.restart();
             }
         }
     }

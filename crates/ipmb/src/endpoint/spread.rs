@@ -33,8 +33,6 @@ struct Ready<'a> {
     contact: BiasedGuard<'a, Contact>,
     /// The tag of the message there.
     tag: u16,
-    /// What it is lent.
-    given: Option<Given>,
 }
 
 /// What is not in a message, but lent.
@@ -97,17 +95,19 @@ impl Endpoint {
             return AtOnce::Not;
         }
         let len = payload[0].len() + payload[1].len();
-        let ready = |peer| get_ready(peer, type_id, len, lent);
-        let all: Result<SmallVec<[Ready<'_>; 16]>, AtOnce> = peers.iter().map(ready).collect();
-        let mut all = match all {
-            Ok(all) => all,
-            Err(not_all) => return not_all,
-        };
+        // Not collected: what is made in place need not be moved there.
+        let mut all = SmallVec::<[Ready<'_>; 16]>::new();
+        let mut given = SmallVec::<[Given; 1]>::new();
+        for peer in peers {
+            match get_ready(peer, type_id, len, lent, &mut given) {
+                Ok(ready) => all.push(ready),
+                Err(not_all) => return not_all,
+            }
+        }
+        let mut given = given.into_iter();
         for it in &mut all {
             let sent = match &mut *it.contact {
-                Contact::Line(line) => {
-                    line.write_prepared(it.tag, type_id, payload, it.given.take())
-                }
+                Contact::Line(line) => line.write_prepared(it.tag, type_id, payload, given.next()),
                 _ => false,
             };
             debug_assert!(sent, "there was room, and nobody else has written since");
@@ -136,13 +136,15 @@ impl Endpoint {
     }
 }
 
-/// A receiver, if a message of so many bytes can be written now. As long as its contact is held
-/// nobody else writes.
+/// A receiver, if a message of so many bytes can be written now, and what it is lent. As long as its contact is
+/// held nobody else writes.
+#[inline]
 fn get_ready<'p>(
     peer: &'p Arc<Peer>,
     type_id: TypeId,
     len: usize,
     lent: Lent<'_>,
+    given: &mut SmallVec<[Given; 1]>,
 ) -> Result<Ready<'p>, AtOnce> {
     let Some(mut contact) = peer.try_contact() else {
         return Err(AtOnce::Not);
@@ -156,16 +158,11 @@ fn get_ready<'p>(
             false => AtOnce::Not,
         });
     };
-    let mut given = None;
     if let Some((pool, loans)) = lent {
-        given = line.lend_prepared(pool, loans);
-        if given.is_none() {
-            return Err(line.when_may_lend());
+        match line.lend_prepared(pool, loans) {
+            Some(it) => given.push(it),
+            None => return Err(line.when_may_lend()),
         }
     }
-    Ok(Ready {
-        contact,
-        tag,
-        given,
-    })
+    Ok(Ready { contact, tag })
 }

@@ -104,8 +104,7 @@ impl<T> BiasedMutex<T> {
     #[inline]
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         match self.stay() {
-            // SAFETY: this thread has the lock as long as the stay lives.
-            Some(_stay) => f(unsafe { &mut *self.value.get() }),
+            Some(mut stay) => f(&mut stay),
             None => self.with_guard(f),
         }
     }
@@ -114,8 +113,7 @@ impl<T> BiasedMutex<T> {
     #[inline]
     pub fn try_with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         match self.stay() {
-            // SAFETY: this thread has the lock as long as the stay lives.
-            Some(_stay) => Some(f(unsafe { &mut *self.value.get() })),
+            Some(mut stay) => Some(f(&mut stay)),
             None => self.try_with_guard(f),
         }
     }
@@ -130,13 +128,17 @@ impl<T> BiasedMutex<T> {
         self.try_lock().map(|mut value| f(&mut value))
     }
 
-    /// Lets the owner in, if it is this thread and not in yet.
-    #[inline]
-    fn stay(&self) -> Option<Stay<'_, T>> {
+    /// The value, if the lock is biased towards this thread. The shortest way in: it can be inlined where it is used.
+    #[inline(always)]
+    pub fn stay(&self) -> Option<BiasedStay<'_, T>> {
         let me = this_thread();
         let mine = self.owner.load(Ordering::Relaxed) == me;
         let entered = mine && !self.inside.load(Ordering::Relaxed) && self.enter(me);
-        entered.then(|| Stay { lock: self, me })
+        entered.then(|| BiasedStay {
+            lock: self,
+            me,
+            not_send: PhantomData,
+        })
     }
 
     /// The owner's way in. False: it is the owner no more.
@@ -234,14 +236,34 @@ impl<T: Default> Default for BiasedMutex<T> {
     }
 }
 
-/// The owner is in until this is dropped, also when the thread panics.
-struct Stay<'a, T> {
+/// The value of a [`BiasedMutex`] that is biased towards this thread. The owner is in until this is dropped, also when
+/// the thread panics.
+pub struct BiasedStay<'a, T> {
     lock: &'a BiasedMutex<T>,
     me: usize,
+    not_send: PhantomData<*mut ()>,
 }
 
-impl<T> Drop for Stay<'_, T> {
-    #[inline]
+impl<T> Deref for BiasedStay<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: this thread has the lock as long as the stay lives.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T> DerefMut for BiasedStay<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: this thread has the lock as long as the stay lives, and the stay is borrowed exclusively.
+        unsafe { &mut *self.lock.value.get() }
+    }
+}
+
+impl<T> Drop for BiasedStay<'_, T> {
+    #[inline(always)]
     fn drop(&mut self) {
         self.lock.leave(self.me);
     }

@@ -51,7 +51,7 @@ mod sleep;
 mod sync;
 mod word;
 
-pub use biased::{BiasedGuard, BiasedMutex};
+pub use biased::{BiasedGuard, BiasedMutex, BiasedStay};
 pub use bulk::append;
 pub use cells::Cells;
 pub use fence::{set_process_barrier, take_part_in_barriers};

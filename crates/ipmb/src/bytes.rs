@@ -7,7 +7,12 @@
 use crate::{Error, errors::DecodeError};
 use ipmb_core::TypeId;
 use serde::{Deserialize, Serialize};
-use std::{any::Any, borrow::Cow, ops::Range};
+use std::{
+    any::{self, Any},
+    borrow::Cow,
+    mem::{self, ManuallyDrop},
+    ops::Range,
+};
 use type_uuid::TypeUuid;
 
 /// Untyped bytes with a format number of the user's choice: for data that has its own encoding.
@@ -113,29 +118,29 @@ impl Received<'_> {
     }
 
     /// Makes a `T` of what is one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode<T: for<'de> Deserialize<'de> + 'static>(self) -> Result<T, Error> {
         if self.type_id != RAW {
             return crate::decode(self.bytes());
         }
-        let mut message = Some(self.into_bytes_message()?);
-        match (&mut message as &mut dyn Any).downcast_mut::<Option<T>>() {
-            Some(value) => value.take().ok_or(Error::TypeUuidNotFound),
-            None => Err(Error::TypeUuidNotFound),
+        if any::TypeId::of::<T>() != any::TypeId::of::<BytesMessage>() {
+            return Err(Error::TypeUuidNotFound);
         }
+        let message = ManuallyDrop::new(self.into_bytes_message()?);
+        // SAFETY: it is the same type. (Through `Any` it would be moved about: this is on the way of each message.)
+        Ok(unsafe { mem::transmute_copy::<BytesMessage, T>(&message) })
     }
 
     /// Takes the buffer itself if there is little else in it.
-    #[inline]
+    #[inline(always)]
     fn into_bytes_message(self) -> Result<BytesMessage, Error> {
         let (bytes, format) = split(self.bytes())?;
         let len = bytes.len();
         if self.payload.start > 0 || self.buffer.capacity() > len + len.max(FEW) {
-            let mut data = Vec::with_capacity(len);
-            ipmb_lane::append(&mut data, bytes);
+            let data = copy_of(bytes);
             return Ok(BytesMessage { format, data });
         }
-        let mut data = std::mem::take(self.buffer);
+        let mut data = mem::take(self.buffer);
         data.truncate(len);
         Ok(BytesMessage { format, data })
     }
@@ -144,6 +149,13 @@ impl Received<'_> {
     fn bytes(&self) -> &[u8] {
         self.buffer.get(self.payload.clone()).unwrap_or_default()
     }
+}
+
+#[inline(never)]
+fn copy_of(bytes: &[u8]) -> Vec<u8> {
+    let mut copy = Vec::with_capacity(bytes.len());
+    ipmb_lane::append(&mut copy, bytes);
+    copy
 }
 
 #[inline]

@@ -196,7 +196,7 @@ impl<T: TypeUuid + Serialize + DeserializeOwned + Send + 'static> MessageBox for
         crate::encode_into(self, sink)
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode_received(received: Received<'_>) -> Result<Self, Error> {
         if received.uuid() == T::UUID {
             received.decode()

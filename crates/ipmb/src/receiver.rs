@@ -51,18 +51,17 @@ impl<R: MessageBox> EndpointReceiver<R> {
     ///
     /// [`RecvError::Timeout`] if none came in time; [`RecvError::Decode`] if one came that is not
     /// what it says, after which the next call goes on. See [`RecvError`] for the others.
-    #[inline]
+    #[inline(always)]
     pub fn recv(&self, timeout: Option<Duration>) -> Result<Message<R>, RecvError> {
         let endpoint = self.handle.endpoint();
         if endpoint.is_forked() {
             return Err(RecvError::Forked);
         }
-        match endpoint.inbox.receive_at_once() {
-            Some(Ok(payload)) => {
-                return Ok(Message::received(payload, Vec::new(), Vec::new(), None));
-            }
-            Some(Err(error)) => return Err(error),
-            None => {}
+        if let Some(payload) = endpoint
+            .inbox
+            .receive_at_once(timeout != Some(Duration::ZERO))
+        {
+            return Ok(Message::received(payload, Vec::new(), Vec::new(), None));
         }
         let received = endpoint.inbox.receive(Patience::from_timeout(timeout))?;
         received.ok_or(RecvError::Timeout)
@@ -73,19 +72,15 @@ impl<R: MessageBox> EndpointReceiver<R> {
     /// # Errors
     ///
     /// As [`recv`](Self::recv), but never [`RecvError::Timeout`].
-    #[inline]
+    #[inline(always)]
     pub fn try_recv(&self) -> Result<Option<Message<R>>, RecvError> {
         let endpoint = self.handle.endpoint();
         if endpoint.is_forked() {
             return Err(RecvError::Forked);
         }
-        if let Some(payload) = endpoint.inbox.receive_at_once() {
-            return Ok(Some(Message::received(
-                payload?,
-                Vec::new(),
-                Vec::new(),
-                None,
-            )));
+        if let Some(payload) = endpoint.inbox.receive_at_once(false) {
+            let message = Message::received(payload, Vec::new(), Vec::new(), None);
+            return Ok(Some(message));
         }
         endpoint.inbox.receive(Patience::None)
     }

@@ -105,17 +105,16 @@ impl<M: Memory> Consumer<M> {
     }
 
     /// Takes the next message out of the lane if it came in one piece, is no longer than `limit` bytes, and has a tag
-    /// from 1 to `tags`, not counting the bits in `beside`. Whatever else there is stays for [`pop`](Self::pop), nonsense included. `out` is then the
+    /// that is `accepted`. Whatever else there is stays for [`pop`](Self::pop), nonsense included. `out` is then the
     /// message, and as it was otherwise.
     ///
     /// The same as `pop`, for what nearly all messages are; never in a lane that drops its oldest message.
-    #[inline]
+    #[inline(always)]
     pub fn pop_whole(
         &mut self,
         out: &mut Vec<u8>,
         limit: u64,
-        tags: u16,
-        beside: u16,
+        accepted: impl FnOnce(u16) -> bool,
     ) -> Option<u16> {
         if self.drops_oldest || self.corrupt {
             return None;
@@ -127,7 +126,7 @@ impl<M: Memory> Consumer<M> {
             }
         }
         let frame = self.ring.whole_frame(self.head, self.tail)?;
-        if frame.len as u64 > limit || (frame.tag & !beside).wrapping_sub(1) >= tags {
+        if frame.len as u64 > limit || !accepted(frame.tag) {
             return None;
         }
         // A message before it that never ended was given up by its sender.

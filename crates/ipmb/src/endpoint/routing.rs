@@ -28,6 +28,8 @@ pub(crate) struct Routing {
     gone: HashSet<EndpointId>,
     /// The selector that was used last, and its targets, of which there were some.
     last: Option<(LabelOp, SelectorMode, Route)>,
+    /// Who was replied to last.
+    asker: Option<Arc<Peer>>,
     scratch: Scratch,
     unicast: HashMap<LabelOp, Route>,
     multicast: HashMap<LabelOp, Route>,
@@ -128,7 +130,10 @@ impl Routing {
     /// Somebody who has asked us something, if we have written to it before.
     #[inline]
     pub(crate) fn asker(&mut self, id: EndpointId) -> Option<(&[Arc<Peer>], &mut Scratch)> {
-        let peer = std::slice::from_ref(self.peers.get(&id)?);
+        if self.asker.as_ref().is_none_or(|asker| asker.id != id) {
+            self.asker = self.peers.get(&id).cloned();
+        }
+        let peer = std::slice::from_ref(self.asker.as_ref()?);
         Some((peer, &mut self.scratch))
     }
 
@@ -246,6 +251,7 @@ impl Routing {
 
     fn forget_routes(&mut self) {
         self.last = None;
+        self.asker = None;
         self.unicast.clear();
         self.multicast.clear();
     }

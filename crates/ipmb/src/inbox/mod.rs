@@ -143,20 +143,19 @@ impl Inbox {
     }
 
     /// The payload of the next message, the way of nearly all: from the same sender as the one before, in one
-    /// piece, without attachments, and nobody else waits for one. `None`: take the long way.
-    #[inline]
-    pub(crate) fn receive_at_once<R: MessageBox>(&self) -> Option<Result<R, RecvError>> {
-        self.state.with(|state| {
-            if state.watched || state.waiting > 0 || state.requests.waits > 0 {
-                return None;
-            }
-            let rx = state.rx.as_deref_mut()?;
-            let type_id = rx.next_at_once()?;
-            match rx.decode_all(type_id) {
-                Ok(payload) => Some(Ok(payload)),
-                Err(error) => rx.judge(error).err().map(Err),
-            }
-        })
+    /// piece, without attachments, and nobody else waits for one. `None`: take the long way, which also
+    /// tells what was wrong, if anything was.
+    #[inline(always)]
+    pub(crate) fn receive_at_once<R: MessageBox>(&self, patient: bool) -> Option<R> {
+        match self.state.stay() {
+            Some(mut state) => state.receive_at_once(patient),
+            None => self.receive_at_once_exclusively(patient),
+        }
+    }
+
+    #[inline(never)]
+    fn receive_at_once_exclusively<R: MessageBox>(&self, patient: bool) -> Option<R> {
+        self.state.lock().receive_at_once(patient)
     }
 
     /// The next message; `None` if there is none (by `deadline`, or at once).
@@ -165,6 +164,11 @@ impl Inbox {
         patience: Patience,
     ) -> Result<Option<Message<R>>, RecvError> {
         let mut state = self.state.lock();
+        if let Some((payload, reply_to)) = state.rx.as_deref_mut().and_then(Rx::take_request) {
+            self.leave(&mut state);
+            let message = Message::received(payload, Vec::new(), Vec::new(), Some(reply_to));
+            return Ok(Some(message));
+        }
         loop {
             let State { rx, requests, .. } = &mut *state;
             let Some(rx) = rx.as_deref_mut() else {
@@ -256,6 +260,9 @@ impl Inbox {
         rx: &mut Rx,
         requests: &mut Requests,
     ) -> Result<Option<Message<R>>, RecvError> {
+        if let Some(failure) = rx.failure.take() {
+            return Err(failure);
+        }
         // Bounded, because a hostile sender can always show news that come to nothing.
         let mut looks = 0;
         loop {
@@ -414,6 +421,16 @@ impl Inbox {
 
     fn arrivals(&self) -> MutexGuard<'_, Vec<Arrival>> {
         self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    #[inline(always)]
+    fn receive_at_once<R: MessageBox>(&mut self, patient: bool) -> Option<R> {
+        if self.watched || self.waiting > 0 || self.requests.waits > 0 {
+            return None;
+        }
+        self.rx.as_deref_mut()?.receive_at_once(patient)
     }
 }
 

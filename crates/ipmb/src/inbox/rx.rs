@@ -1,5 +1,7 @@
 //! What the receiving thread works on.
 
+mod at_once;
+
 use super::{
     Arrival, Limits, PairId,
     attachments::{Delivery, Incoming, Malformed},
@@ -9,11 +11,8 @@ use super::{
     spin::Spin,
 };
 use crate::{
-    Error, MessageBox, RecvError,
-    bytes::Received,
-    loan::{Views, resolving},
-    memory::Shared,
-    peer::ENVELOPE,
+    Error, MessageBox, RecvError, bytes::Received, loan::resolving, memory::Shared, peer::ENVELOPE,
+    request::ReplyTo,
 };
 use ipmb_core::{EndpointId, ParkId, TypeId};
 use ipmb_lane::{ReadySet, Sleeper};
@@ -69,9 +68,11 @@ pub(super) struct Rx {
     burst: u32,
     queue: Queue,
     since_scan: u32,
-    /// So many messages may be [taken at once](Self::next_at_once) from this source. They are in
+    /// So many messages may be [received at once](Self::receive_at_once) from this source. They are in
     /// `burst` and `since_scan` already.
     express: (u32, usize),
+    /// The source from which a reply came last.
+    replies: usize,
     scanned: bool,
     parked: VecDeque<Delivery>,
     /// Who has asked something that was parked.
@@ -80,8 +81,10 @@ pub(super) struct Rx {
     pub(super) departed: Vec<EndpointId>,
     seen: VecDeque<ParkId>,
     buffer: Vec<u8>,
-    /// What the message in the buffer refers to, on the short way.
-    views: Views,
+    /// A request that was found when a message was to be received at once, with its bytes.
+    request: Option<(TypeId, ReplyTo, Vec<u8>)>,
+    /// What was wrong with a message that was received at once.
+    pub(super) failure: Option<RecvError>,
     statistics: Statistics,
     lost: bool,
     /// The doorbell has woken us, and was not cleared since.
@@ -107,30 +110,19 @@ impl Rx {
             queue: Queue::default(),
             since_scan: 0,
             express: (0, 0),
+            replies: 0,
             scanned: false,
             parked: VecDeque::new(),
             askers: Vec::new(),
             departed: Vec::new(),
             seen: VecDeque::new(),
             buffer: Vec::new(),
-            views: Views::new(),
+            request: None,
+            failure: None,
             statistics: Statistics::default(),
             lost: false,
             rung: false,
         }
-    }
-
-    /// The next message if it is like the one before: from the same source, in one piece, and
-    /// without attachments. Nothing else needs a look before it.
-    #[inline]
-    pub(super) fn next_at_once(&mut self) -> Option<TypeId> {
-        let (left, index) = self.express;
-        let left = left.checked_sub(1)?;
-        let source = self.sources.get_mut(index)?.as_mut()?;
-        let type_id =
-            source.pull_at_once(&mut self.buffer, self.limits.message, &mut self.views)?;
-        self.express.0 = left;
-        Some(type_id)
     }
 
     /// The next message, if one is there as far as the last scan and the ready set tell.
@@ -234,23 +226,6 @@ impl Rx {
         let bytes = bytes.unwrap_or_default().to_vec();
         incoming.payload = 0..bytes.len();
         (incoming, bytes)
-    }
-
-    /// The payload of the message taken last, if it is all of what came.
-    #[inline]
-    pub(super) fn decode_all<R: MessageBox>(&mut self, type_id: TypeId) -> Result<R, Error> {
-        let payload = 0..self.buffer.len();
-        let received = Received {
-            type_id,
-            buffer: &mut self.buffer,
-            payload,
-        };
-        if self.views.is_empty() {
-            return R::decode_received(received);
-        }
-        resolving(std::mem::take(&mut self.views), || {
-            R::decode_received(received)
-        })
     }
 
     /// The payload of the message taken last.

@@ -63,8 +63,8 @@ pub(super) struct Source {
 enum Stalled {
     /// Its attachments are not all there.
     Attached(Box<Pending>),
-    /// What it refers to is not all there. With its tag.
-    Lent(u16),
+    /// What it refers to is not all there, or nobody has looked yet. With its tag.
+    Unopened(u16),
 }
 
 /// A message with attachments that is not put together yet.
@@ -149,23 +149,40 @@ impl Source {
         self.dropped_before + self.lanes.iter().map(Consumer::dropped).sum::<u64>()
     }
 
-    /// Reads the next message if it is plain and came in one piece; leaves whatever else there is.
-    /// Its payload is all of `buffer`, and what it refers to is in `views`. Not after a [`PullError`].
-    #[inline]
-    pub(super) fn pull_at_once(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        limit: u64,
-        views: &mut Views,
-    ) -> Option<TypeId> {
+    /// Reads the next message if it came in one piece, and is of a type that is declared or has an envelope;
+    /// leaves whatever else there is. Returns its tag; what came is all of `buffer`.
+    #[inline(always)]
+    pub(super) fn pull_at_once(&mut self, buffer: &mut Vec<u8>, limit: u64) -> Option<u16> {
+        if self.stalled.is_some() {
+            return None;
+        }
         let lane = self.lanes.front_mut()?;
-        let tag = lane.pop_whole(buffer, limit, self.types.count(), LoanRef::TAG_BIT)?;
+        let types = self.types.count();
+        // An envelope, or a declared type.
+        let accepted =
+            |tag: u16| tag == LaneMessage::TAG || (tag & !LoanRef::TAG_BIT).wrapping_sub(1) < types;
+        let tag = lane.pop_whole(buffer, limit, accepted)?;
         if lane.wants_room() {
             self.ring_for_room();
         }
-        if tag & LoanRef::TAG_BIT != 0 {
-            return self.open_lent_at_once(tag, buffer, views);
-        }
+        Some(tag)
+    }
+
+    /// Leaves a message that was [pulled at once](Self::pull_at_once) for [`pull`](Self::pull).
+    #[cold]
+    pub(super) fn put_back(&mut self, tag: u16, message: Vec<u8>) {
+        self.stalled = Some((Stalled::Unopened(tag), message));
+    }
+
+    /// It has asked something.
+    #[inline]
+    pub(super) fn has_asked(&mut self) {
+        self.asked = true;
+    }
+
+    /// The type that a tag stands for.
+    #[inline]
+    pub(super) fn type_of(&self, tag: u16) -> Option<TypeId> {
         self.types.type_of(tag).ok()
     }
 
@@ -175,7 +192,7 @@ impl Source {
             *buffer = body;
             return match stalled {
                 Stalled::Attached(pending) => self.complete(*pending, buffer),
-                Stalled::Lent(tag) => self.open_lent(tag, buffer),
+                Stalled::Unopened(tag) => self.open_tagged(tag, buffer),
             };
         }
         let Some(lane) = self.lanes.front_mut() else {
@@ -188,8 +205,7 @@ impl Source {
             room.ring();
         }
         match popped {
-            Popped::Message { tag } if tag & LoanRef::TAG_BIT != 0 => self.open_lent(tag, buffer),
-            Popped::Message { tag } => self.open(tag, buffer, Views::new()),
+            Popped::Message { tag } => self.open_tagged(tag, buffer),
             Popped::Partial => Ok(Pull::More),
             Popped::Empty if lane.is_retired() => self.next_lane(),
             _ => Ok(Pull::Nothing),
@@ -203,6 +219,14 @@ impl Source {
         }
     }
 
+    #[inline]
+    fn open_tagged(&mut self, tag: u16, buffer: &mut Vec<u8>) -> Result<Pull, PullError> {
+        match tag & LoanRef::TAG_BIT {
+            0 => self.open(tag, buffer, Views::new()),
+            _ => self.open_lent(tag, buffer),
+        }
+    }
+
     /// Opens a message behind whose payload there are references to what was lent.
     fn open_lent(&mut self, tag: u16, buffer: &mut Vec<u8>) -> Result<Pull, PullError> {
         match self.take_views(buffer) {
@@ -211,7 +235,7 @@ impl Source {
                 self.open(tag & !LoanRef::TAG_BIT, buffer, views)
             }
             Err(PullError::Resources(error)) => {
-                self.stalled = Some((Stalled::Lent(tag), std::mem::take(buffer)));
+                self.stalled = Some((Stalled::Unopened(tag), std::mem::take(buffer)));
                 Err(PullError::Resources(error))
             }
             Err(error) => Err(error),
@@ -219,19 +243,20 @@ impl Source {
     }
 
     /// The same on the short way, where nothing is to be waited for: such a message is stalled.
-    fn open_lent_at_once(
+    #[inline(never)]
+    pub(super) fn open_lent_at_once(
         &mut self,
         tag: u16,
-        buffer: &mut Vec<u8>,
+        mut message: Vec<u8>,
         views: &mut Views,
-    ) -> Option<TypeId> {
-        let Some(len) = self.take_views_at_once(buffer, views) else {
+    ) -> Option<(TypeId, Vec<u8>)> {
+        let Some(len) = self.take_views_at_once(&message, views) else {
             views.clear();
-            self.stalled = Some((Stalled::Lent(tag), std::mem::take(buffer)));
+            self.stalled = Some((Stalled::Unopened(tag), message));
             return None;
         };
-        buffer.truncate(len);
-        self.types.type_of(tag & !LoanRef::TAG_BIT).ok()
+        message.truncate(len);
+        Some((self.type_of(tag & !LoanRef::TAG_BIT)?, message))
     }
 
     #[inline]

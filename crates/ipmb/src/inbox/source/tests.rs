@@ -156,3 +156,41 @@ fn more_types_than_are_remembered_are_malformed() {
     assert!(messages.is_empty());
     assert_eq!(error, Some(FrameError::TooManyTypes));
 }
+
+#[test]
+fn what_was_pulled_and_put_back_comes_next() {
+    let (mut producer, mut source) = lane();
+    declare(&mut producer, TYPE);
+    assert!(matches!(
+        source.pull(&mut Vec::new(), 1 << 20),
+        Ok(Pull::More)
+    ));
+    let first = [&MessageHeader::encode_fixed(TYPE)[..], b"first"].concat();
+    send(&mut producer, LaneMessage::TAG, &first);
+    send(&mut producer, 1, b"second");
+
+    let mut buffer = Vec::new();
+    assert_eq!(
+        source.pull_at_once(&mut buffer, 1 << 20),
+        Some(LaneMessage::TAG)
+    );
+    source.put_back(LaneMessage::TAG, std::mem::take(&mut buffer));
+    assert!(source.has_news());
+    assert_eq!(source.pull_at_once(&mut buffer, 1 << 20), None);
+    let (messages, error) = pull_all(&mut source);
+    assert!(error.is_none());
+    let payloads: Vec<_> = messages.iter().map(|(_, payload)| &payload[..]).collect();
+    assert_eq!(payloads, [&b"first"[..], b"second"]);
+}
+
+#[test]
+fn an_envelope_with_loans_takes_the_long_way() {
+    let (mut producer, mut source) = lane();
+    send(
+        &mut producer,
+        LaneMessage::TAG | LoanRef::TAG_BIT,
+        b"an envelope, a payload, references",
+    );
+    assert_eq!(source.pull_at_once(&mut Vec::new(), 1 << 20), None);
+    assert!(source.has_news());
+}

@@ -3,8 +3,8 @@
 use super::Bytes;
 use crate::memory::Shared;
 use ipmb_core::LoanRef;
-use ipmb_lane::{BiasedMutex, Borrower, LOAN_SLOTS, LOANS_LEN, Memory};
-use ipmb_sys::{Access, ForkGuard, MapError, OwnedObject, fork_generation, map_memory};
+use ipmb_lane::{BiasedMutex, Borrower, LOAN_SLOTS, LOANS_LEN};
+use ipmb_sys::{Access, ForkGuard, MapError, Mapping, OwnedObject, fork_generation, map_memory};
 use smallvec::SmallVec;
 use std::{io, os::fd::AsFd, sync::Arc};
 
@@ -24,15 +24,22 @@ struct Known {
     epoch: u32,
     /// Until it is mapped.
     object: Option<OwnedObject>,
-    memory: Option<Shared>,
+    segment: Option<Arc<Segment>>,
+}
+
+/// What all views of one segment have in common, so that each counts one thing only.
+struct Segment {
+    memory: Mapping,
+    returns: Arc<Returns>,
 }
 
 impl Known {
     #[inline]
-    fn map(&mut self) -> Result<(), MapError> {
+    fn map(&mut self, returns: &Arc<Returns>) -> Result<(), MapError> {
         if let Some(object) = &self.object {
-            let mapping = map_memory(object.as_fd(), Access::ReadOnly, 1..=usize::MAX)?;
-            self.memory = Some(Shared::new(mapping));
+            let memory = map_memory(object.as_fd(), Access::ReadOnly, 1..=usize::MAX)?;
+            let returns = Arc::clone(returns);
+            self.segment = Some(Arc::new(Segment { memory, returns }));
             self.object = None;
         }
         Ok(())
@@ -66,17 +73,17 @@ impl Returns {
 
 /// One loan, given back when it is dropped.
 pub(crate) struct View {
-    returns: Arc<Returns>,
-    _memory: Shared,
+    segment: Arc<Segment>,
     loan: u32,
 }
 
 impl Drop for View {
     #[inline]
     fn drop(&mut self) {
+        let returns = &self.segment.returns;
         // A forked child has copies of what its parent gives back.
-        if self.returns.fork_generation == fork_generation() {
-            self.returns.borrower.lock().give_back(self.loan.into());
+        if returns.fork_generation == fork_generation() {
+            returns.borrower.lock().give_back(self.loan.into());
         }
     }
 }
@@ -98,11 +105,11 @@ impl Ledger {
                 }
             }
         }
-        if self.returns.is_none() {
+        let Some(returns) = &self.returns else {
             return Ok(false);
-        }
+        };
         match self.segments.get_mut(loan.slot as usize) {
-            Some(Some(known)) if known.epoch == loan.epoch => known.map().map(|()| true),
+            Some(Some(known)) if known.epoch == loan.epoch => known.map(returns).map(|()| true),
             _ => Ok(false),
         }
     }
@@ -110,17 +117,16 @@ impl Ledger {
     /// What a message refers to. `None`: no honest sender refers to that.
     #[inline]
     pub(crate) fn view(&self, loan: &LoanRef) -> Option<(u32, Bytes)> {
-        let returns = self.returns.as_ref()?;
         let known = self.segments.get(loan.slot as usize)?.as_ref()?;
-        let memory = known.memory.as_ref()?;
+        let segment = known.segment.as_ref()?;
+        let memory = &segment.memory;
         let offset = usize::try_from(loan.offset).ok()?;
         let len = usize::try_from(loan.len).ok()?;
         if offset > memory.len() || len > memory.len() - offset {
             return None;
         }
         let view = View {
-            returns: Arc::clone(returns),
-            _memory: memory.clone(),
+            segment: Arc::clone(segment),
             loan: loan.loan,
         };
         // SAFETY: within the mapping, by the lines above.
@@ -145,7 +151,7 @@ impl Ledger {
         self.segments[slot] = Some(Known {
             epoch,
             object: Some(object),
-            memory: None,
+            segment: None,
         });
     }
 

@@ -224,12 +224,13 @@ impl Segment {
 impl Lent {
     /// Gives up one share of the right; with the last one, the chunk.
     #[inline]
-    pub(super) fn release(mut token: Arc<Self>) {
+    pub(super) fn release(token: Arc<Self>) {
         // A forked child has copies of what its parent counts.
         if token.pool.fork_generation != fork_generation() {
             return;
         }
-        if Arc::get_mut(&mut token).is_some() {
+        // There are no weak ones; `get_mut` would find that out with an atomic that waits for what was just sent.
+        if Arc::strong_count(&token) == 1 {
             let pool = Arc::clone(&token.pool);
             pool.put_back(token);
         } else if let Some(last) = Arc::into_inner(token) {

@@ -1,5 +1,6 @@
 //! Tasks of the repository: `cargo xtask <task>`.
 
+mod fuzz;
 mod run;
 mod steps;
 mod tool;
@@ -17,6 +18,10 @@ Tasks of the repository:
   cargo xtask bench [--light] [ARGUMENT…]
                                      run the benchmarks; the arguments are theirs
                                      --light: without the systems that take long to build
+  cargo xtask fuzz [--seconds N] [--all] [--merge] [TARGET…]
+                                     fuzz the targets, all of them or those named, N seconds each (30)
+                                     --all: install the tools that are missing
+                                     --merge: take what was found into the repository
 ";
 
 fn main() -> ExitCode {
@@ -25,6 +30,7 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         ["test", rest @ ..] => test(rest),
         ["bench", rest @ ..] => bench(rest),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             ExitCode::SUCCESS

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::run::Step;
 use crate::tool::{Source, Tool};
-use crate::{cargo, root};
+use crate::{cargo, fuzz, root};
 
 /// The oldest Rust that has to do.
 const MSRV: &str = env!("CARGO_PKG_RUST_VERSION");
@@ -110,6 +110,12 @@ pub(crate) fn all() -> Vec<Step> {
             ]),
         },
         Step {
+            name: "fuzz",
+            about: "what a peer can send, from libFuzzer, under AddressSanitizer",
+            needs: fuzz::NEEDS,
+            command: cargo(&["xtask", "fuzz"]),
+        },
+        Step {
             name: "peers",
             about: "the benchmark with all systems that it compares with",
             needs: &[NATIVE_BUILD],
@@ -184,7 +190,7 @@ fn msrv() -> Command {
 }
 
 /// A folder for build results beside the ordinary ones.
-fn target(name: &str) -> PathBuf {
+pub(crate) fn target(name: &str) -> PathBuf {
     let common = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target"));
     root().join(common).join(name)
 }

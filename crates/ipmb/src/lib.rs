@@ -350,6 +350,13 @@ mod uuid_trait {
     pub use type_uuid::TypeUuid;
 }
 
+/// What the harnesses in `fuzz/` drive.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod __fuzzing {
+    pub use crate::inbox::fuzzing::*;
+}
+
 /// What the derives name.
 #[doc(hidden)]
 pub mod __private {

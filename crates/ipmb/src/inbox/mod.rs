@@ -1,6 +1,8 @@
 //! The receiving side: what an endpoint receives through.
 
 mod attachments;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod kept;
 mod queue;
 mod reply;

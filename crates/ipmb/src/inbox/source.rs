@@ -93,6 +93,13 @@ pub(super) enum PullError {
     Resources(io::Error),
 }
 
+#[cfg(feature = "fuzzing")]
+impl PullError {
+    pub(super) fn is_of_the_sender(&self) -> bool {
+        matches!(self, Self::Malformed(_))
+    }
+}
+
 impl<E: Into<Malformed>> From<E> for PullError {
     fn from(error: E) -> Self {
         Self::Malformed(error.into())

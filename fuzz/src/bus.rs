@@ -16,7 +16,7 @@ pub(crate) const GENERATION: u64 = 1_000_000;
 const QUOTAS: Quotas = Quotas {
     members: 4,
     label_bytes: 20,
-    directory_bytes: 200,
+    directory_bytes: 400,
     parked_bytes_per_endpoint: 20 << 10,
     parked_messages_per_endpoint: 4,
     parked_objects_per_endpoint: 6,

@@ -8,8 +8,9 @@ pub struct Quotas {
     /// The words of one label added up, in bytes.
     pub label_bytes: usize,
     /// The records of all members added up, in bytes, as they stand in the directory's log (each with
-    /// a length of four bytes in front). At most half of what the log can take, so that there is room
-    /// for changes after each snapshot.
+    /// a length of four bytes in front), and 64 bytes for each word of a label, which everybody keeps
+    /// in memory. At most half of what the log can take, so that there is room for changes after each
+    /// snapshot.
     pub directory_bytes: usize,
     /// What one endpoint may have parked, in bytes: bodies, selectors and bookkeeping.
     pub parked_bytes_per_endpoint: u64,

@@ -318,7 +318,7 @@ impl Controller {
             record;
         let size = |directory: &Directory| {
             let member = directory.get(id).cloned();
-            member.map_or(0, |member| size_in_log(&Record::Join(member)))
+            member.map_or(0, |member| cost(&Record::Join(member)))
         };
         let before = size(&self.directory);
         if let Record::Join(member) = &record {
@@ -331,7 +331,7 @@ impl Controller {
 
     /// Whether the directory takes one more.
     fn has_room(&self, record: &Record) -> bool {
-        let bytes = self.directory_bytes.saturating_add(size_in_log(record));
+        let bytes = self.directory_bytes.saturating_add(cost(record));
         bytes <= self.settings.quotas.directory_bytes
     }
 
@@ -384,9 +384,15 @@ fn unexpected(message: &'static str, expected: usize, found: usize) -> CloseReas
     }
 }
 
-/// What a record takes in the directory's log: a length of four bytes, and itself.
-fn size_in_log(record: &Record) -> usize {
-    4 + record.encode().len()
+/// What a record costs: what it takes in the directory's log (a length of four bytes, and itself), and what each word
+/// takes in memory, with everybody: otherwise a million words of three letters would be as cheap as one long one.
+fn cost(record: &Record) -> usize {
+    const WORD: usize = 64;
+    let words = match record {
+        Record::Join(member) => member.label.words().len(),
+        Record::Leave(_) | Record::Receiving(..) => 0,
+    };
+    4 + record.encode().len() + words * WORD
 }
 
 /// A while after `now`. So long that it overflows is for ever.

@@ -118,6 +118,15 @@ impl LabelOp {
         Preorder::of(self).count()
     }
 
+    /// The lengths of all words added up, in bytes. Takes time in proportion to the number of nodes.
+    pub(crate) fn word_bytes(&self) -> usize {
+        let words = Preorder::of(self).map(|node| match node {
+            Self::Leaf(word) => word.len(),
+            _ => 0,
+        });
+        words.sum()
+    }
+
     /// Words that every label that satisfies the expression contains: enough to narrow a search, not
     /// necessarily all of them.
     pub(crate) fn required_words(&self) -> impl Iterator<Item = &SmolStr> {

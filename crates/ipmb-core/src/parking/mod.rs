@@ -135,7 +135,8 @@ impl Usage {
     const MESSAGE: u64 = 512;
 
     fn of(parked: &Parked) -> Self {
-        let words = parked.label_op.node_count() as u64 * Self::NODE;
+        let label_op = &parked.label_op;
+        let words = label_op.node_count() as u64 * Self::NODE + label_op.word_bytes() as u64;
         Self {
             bytes: parked
                 .body

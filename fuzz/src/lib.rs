@@ -32,16 +32,3 @@ pub use source::source;
 
 /// A harness.
 pub type Harness = fn(&[u8]);
-
-/// All harnesses, by the names of their targets and corpora.
-pub const HARNESSES: &[(&str, Harness)] = &[
-    ("control", control),
-    ("controller", controller),
-    ("directory", directory),
-    ("frame", frame),
-    ("handshake", handshake),
-    ("lane", lane),
-    ("selector", selector),
-    ("shared", shared),
-    ("source", source),
-];

@@ -4,8 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ipmb_fuzz::HARNESSES;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use ipmb_fuzz::Harness;
+use proptest::sample::{Index, select};
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, TestRunner};
+
+/// Inputs are cheap.
+const CASES: u32 = 1000;
 
 /// Some harnesses count the descriptors of this process.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -31,59 +36,85 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-#[test]
-fn every_corpus_still_holds() {
-    let _alone = alone();
-    for (target, harness) in HARNESSES {
-        let corpus = corpus(target);
-        assert!(!corpus.is_empty(), "{target} has no corpus");
-        for (name, input) in corpus {
-            // Shown if the test fails.
-            println!("{target}/{name}");
-            harness(&input);
+/// All inputs that were found.
+fn replay(target: &str, harness: Harness) {
+    let corpus = corpus(target);
+    assert!(!corpus.is_empty(), "{target} has no corpus");
+    for (name, input) in corpus {
+        // Shown if the test fails.
+        println!("{target}/{name}");
+        harness(&input);
+    }
+}
+
+fn random(harness: Harness) {
+    let input = proptest::collection::vec(proptest::num::u8::ANY, 0..400);
+    drive(&input, |input| harness(&input));
+}
+
+/// Two inputs that were found, crossed, and a byte changed: what neither random bytes nor the corpus itself reach.
+fn mixtures(target: &str, harness: Harness) {
+    let corpus: Vec<Vec<u8>> = corpus(target).into_iter().map(|(_, input)| input).collect();
+    let any = proptest::arbitrary::any::<(Index, Index, Index, u8)>;
+    let input = (select(corpus.clone()), select(corpus), any());
+    drive(&input, |(one, other, (at, from, changed, mask))| {
+        let at = at.index(one.len() + 1);
+        let from = from.index(other.len() + 1);
+        let mut input = [&one[..at], &other[from..]].concat();
+        if !input.is_empty() {
+            let changed = changed.index(input.len());
+            input[changed] ^= mask;
         }
-    }
+        harness(&input);
+    });
 }
 
-#[test]
-fn random_input_holds() {
-    let _alone = alone();
-    for (target, harness) in HARNESSES {
-        let input = proptest::collection::vec(proptest::num::u8::ANY, 0..400);
-        let done = TestRunner::new(Config::default()).run(&input, |input| {
-            harness(&input);
-            Ok(())
-        });
-        done.unwrap_or_else(|error| panic!("{target}: {error}"));
-    }
+fn drive<S: Strategy>(input: &S, check: impl Fn(S::Value)) {
+    let done = TestRunner::new(Config::with_cases(CASES)).run(input, |input| {
+        check(input);
+        Ok(())
+    });
+    done.unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// Two inputs that were found, crossed: what neither random bytes nor the corpus itself reach.
-#[test]
-fn mixtures_of_the_corpora_hold() {
-    use proptest::sample::{Index, select};
-    let _alone = alone();
-    for (target, harness) in HARNESSES {
-        let corpus: Vec<Vec<u8>> = corpus(target).into_iter().map(|(_, input)| input).collect();
-        let any = proptest::arbitrary::any::<(Index, Index)>;
-        let input = (select(corpus.clone()), select(corpus), any());
-        let done = TestRunner::new(Config::default()).run(&input, |(one, other, (at, from))| {
-            let at = at.index(one.len() + 1);
-            let from = from.index(other.len() + 1);
-            harness(&[&one[..at], &other[from..]].concat());
-            Ok::<(), TestCaseError>(())
-        });
-        done.unwrap_or_else(|error| panic!("{target}: {error}"));
-    }
+macro_rules! targets {
+    ($($target:ident)*) => {
+        $(mod $target {
+            #[test]
+            fn corpus() {
+                let _alone = super::alone();
+                super::replay(stringify!($target), ipmb_fuzz::$target);
+            }
+
+            #[test]
+            fn random() {
+                let _alone = super::alone();
+                super::random(ipmb_fuzz::$target);
+            }
+
+            #[test]
+            fn mixtures() {
+                let _alone = super::alone();
+                super::mixtures(stringify!($target), ipmb_fuzz::$target);
+            }
+        })*
+
+        const TARGETS: &[&str] = &[$(stringify!($target)),*];
+    };
 }
 
+targets!(control controller directory frame handshake lane selector shared source);
+
 #[test]
-fn no_corpus_is_without_a_harness() {
+fn every_corpus_and_every_program_has_its_tests() {
     let _alone = alone();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    for folder in fs::read_dir(folder).expect("the corpora") {
-        let name = folder.expect("a corpus").file_name();
-        let known = HARNESSES.iter().any(|(target, _)| name == *target);
-        assert!(known, "{name:?}");
+    for (folder, extension) in [("corpus", ""), ("fuzz_targets", ".rs")] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        for file in fs::read_dir(folder).expect("the folder") {
+            let name = file.expect("a file").file_name();
+            let name = name.to_string_lossy();
+            let target = name.strip_suffix(extension).expect("a target");
+            assert!(TARGETS.contains(&target), "{name}");
+        }
     }
 }

@@ -215,9 +215,10 @@ impl World {
     fn pop_whole(&mut self, limit: u64, tags: u16, beside: u16) {
         let before = b"as it was".to_vec();
         let mut out = before.clone();
-        match self.consumer.pop_whole(&mut out, limit, tags, beside) {
+        let accepted = |tag: u16| (1..=tags).contains(&(tag & !beside));
+        match self.consumer.pop_whole(&mut out, limit, accepted) {
             Some(tag) => {
-                assert!((1..=tags).contains(&(tag & !beside)) && out.len() as u64 <= limit);
+                assert!(accepted(tag) && out.len() as u64 <= limit);
                 assert!(!self.corrupt);
                 self.arrived(tag, out);
             }

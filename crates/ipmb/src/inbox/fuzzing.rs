@@ -5,7 +5,7 @@ use super::{
     source::{Pull, Source},
 };
 use crate::{Bytes, MemoryRegion, loan::Views};
-use ipmb_core::{EndpointId, ParkId, TypeId};
+use ipmb_core::{EndpointId, LaneMessage, LoanRef, ParkId, TypeId};
 use ipmb_sys::{Channel, OwnedObject};
 use std::sync::Arc;
 
@@ -55,11 +55,11 @@ impl Inlet {
         if self.source.channel_news().is_err() {
             return Pulled::Malformed;
         }
-        let (mut buffer, mut views) = (Vec::new(), Views::new());
-        if let Some(type_id) = (self.source).pull_at_once(&mut buffer, self.limit, &mut views) {
-            let mut incoming = Incoming::plain(self.source.endpoint, type_id, 0..buffer.len());
-            incoming.views = views;
-            return Pulled::Message(Received::new(incoming, &buffer));
+        let mut buffer = Vec::new();
+        if let Some(tag) = self.source.pull_at_once(&mut buffer, self.limit)
+            && let Some(received) = self.open_at_once(tag, std::mem::take(&mut buffer))
+        {
+            return Pulled::Message(received);
         }
         match self.source.pull(&mut buffer, self.limit) {
             Ok(Pull::Message(incoming)) => Pulled::Message(Received::new(incoming, &buffer)),
@@ -68,6 +68,24 @@ impl Inlet {
             Err(error) if error.is_of_the_sender() => Pulled::Malformed,
             Err(_) => Pulled::Resources,
         }
+    }
+
+    /// As the receiver's short way does; what that does not open is put back.
+    fn open_at_once(&mut self, tag: u16, buffer: Vec<u8>) -> Option<Received> {
+        let mut views = Views::new();
+        let (type_id, buffer) = match tag {
+            LaneMessage::TAG => {
+                self.source.put_back(tag, buffer);
+                return None;
+            }
+            _ if tag & LoanRef::TAG_BIT != 0 => {
+                self.source.open_lent_at_once(tag, buffer, &mut views)?
+            }
+            _ => (self.source.type_of(tag)?, buffer),
+        };
+        let mut incoming = Incoming::plain(self.source.endpoint, type_id, 0..buffer.len());
+        incoming.views = views;
+        Some(Received::new(incoming, &buffer))
     }
 
     /// Does what is done now and then.

@@ -195,7 +195,8 @@ impl Controller {
         now: u64,
         out: &mut Vec<Output>,
     ) {
-        let doorkeeper = Box::new(Doorkeeper::new(&self.credential, nonce));
+        let (pid, uid) = who;
+        let doorkeeper = Box::new(Doorkeeper::new(&self.credential, nonce).seeing(pid, uid));
         let deadline = after(now, self.settings.handshake_timeout);
         self.connections
             .insert(conn, who, State::Handshaking(doorkeeper), Some(deadline));

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::LIBRARY_VERSION;
+use super::{LIBRARY_VERSION, Standing};
 use crate::Version;
 
 /// What lets an endpoint onto a bus: the key derived from the token, and the digest of the identifier.
@@ -19,6 +19,7 @@ pub struct Credential {
     pub(super) identifier: [u8; 32],
     file_key: [u8; 16],
     pub(super) version: Version,
+    pub(super) standing: Standing,
 }
 
 impl Credential {
@@ -47,6 +48,7 @@ impl Credential {
                 .into(),
             file_key,
             version: LIBRARY_VERSION,
+            standing: Standing::default(),
         };
         key.zeroize();
         credential
@@ -55,6 +57,12 @@ impl Credential {
     /// The same, for a library of another version: to try out how versions get along.
     pub fn with_version(self, version: Version) -> Self {
         Self { version, ..self }
+    }
+
+    /// The same, for use by this process: whoever passes the handshake on is found out. Without it nobody
+    /// is.
+    pub fn with_standing(self, standing: Standing) -> Self {
+        Self { standing, ..self }
     }
 
     /// What to derive file names from: a digest of the identifier, which may be of any length and

@@ -5,16 +5,17 @@ use hmac::Mac;
 use super::{
     Credential, HandshakeError,
     packet::{Content, Packet},
-    transcript::{Role, Transcript},
+    standing::Seen,
+    transcript::{Role, Said, Transcript},
 };
-use crate::Version;
 
 /// The controller's side of a handshake: answers a Hello with its own proof, and checks the joiner's.
 #[derive(Debug)]
 pub struct Doorkeeper {
     credential: Credential,
     nonce: [u8; 32],
-    joiner: Option<([u8; 32], Version)>,
+    joiner: Option<Said>,
+    seen: Option<Seen>,
 }
 
 /// What the controller does next.
@@ -34,7 +35,15 @@ impl Doorkeeper {
             credential: credential.clone(),
             nonce,
             joiner: None,
+            seen: None,
         }
+    }
+
+    /// The same, with what the kernel says of the process at the other end. It has to be the one that
+    /// holds the token, as far as the two can be compared (see [`Standing`](super::Standing)).
+    pub fn seeing(mut self, pid: u32, uid: u32) -> Self {
+        self.seen = Some(Seen { pid, uid });
+        self
     }
 
     /// The joiner sent a packet.
@@ -59,11 +68,22 @@ impl Doorkeeper {
     fn step(&mut self, packet: &[u8]) -> Result<DoorkeeperStep, HandshakeError> {
         let packet = Packet::parse(packet, self.credential.version)?;
         match (packet.content, self.joiner) {
-            (Content::Hello { nonce, identifier }, None) => {
+            (
+                Content::Hello {
+                    nonce,
+                    identifier,
+                    standing,
+                },
+                None,
+            ) => {
                 if identifier != self.credential.identifier {
                     return Err(HandshakeError::WrongIdentifier);
                 }
-                let joiner = (nonce, packet.version);
+                let joiner = Said {
+                    nonce,
+                    version: packet.version,
+                    standing,
+                };
                 self.joiner = Some(joiner);
                 Ok(DoorkeeperStep::Send(
                     self.packet(Content::Challenge {
@@ -74,24 +94,33 @@ impl Doorkeeper {
                             .finalize()
                             .into_bytes()
                             .into(),
+                        standing: self.credential.standing,
                     }),
                 ))
             }
-            (Content::Proof { mac }, Some(joiner)) => self
-                .transcript(joiner)
-                .mac(Role::Joiner)
-                .verify_slice(&mac)
-                .map(|()| DoorkeeperStep::Admitted)
-                .map_err(|_| HandshakeError::TokenMismatch),
+            (Content::Proof { mac }, Some(joiner)) => {
+                self.transcript(joiner)
+                    .mac(Role::Joiner)
+                    .verify_slice(&mac)
+                    .map_err(|_| HandshakeError::TokenMismatch)?;
+                self.credential
+                    .standing
+                    .check(joiner.standing, self.seen)?;
+                Ok(DoorkeeperStep::Admitted)
+            }
             _ => Err(HandshakeError::Malformed),
         }
     }
 
-    fn transcript(&self, joiner: ([u8; 32], Version)) -> Transcript<'_> {
+    fn transcript(&self, joiner: Said) -> Transcript<'_> {
         Transcript {
             credential: &self.credential,
             joiner,
-            controller: (self.nonce, self.credential.version),
+            controller: Said {
+                nonce: self.nonce,
+                version: self.credential.version,
+                standing: self.credential.standing,
+            },
         }
     }
 

@@ -5,7 +5,8 @@ use hmac::Mac;
 use super::{
     Credential, HandshakeError,
     packet::{Content, Packet},
-    transcript::{Role, Transcript},
+    standing::Seen,
+    transcript::{Role, Said, Transcript},
 };
 
 /// The joiner's side of a handshake: sends a Hello, checks the controller's proof, sends its own.
@@ -13,6 +14,7 @@ use super::{
 pub struct Greeter {
     credential: Credential,
     nonce: [u8; 32],
+    seen: Option<Seen>,
 }
 
 /// What the joiner does next.
@@ -32,13 +34,22 @@ impl Greeter {
             content: Content::Hello {
                 nonce,
                 identifier: credential.identifier,
+                standing: credential.standing,
             },
         };
         let greeter = Self {
             credential: credential.clone(),
             nonce,
+            seen: None,
         };
         (greeter, hello.encode())
+    }
+
+    /// The same, with what the kernel says of the process at the other end. It has to be the one that
+    /// holds the token, as far as the two can be compared (see [`Standing`](super::Standing)).
+    pub fn seeing(mut self, pid: u32, uid: u32) -> Self {
+        self.seen = Some(Seen { pid, uid });
+        self
     }
 
     /// The controller answered.
@@ -50,20 +61,33 @@ impl Greeter {
     pub fn handle(&mut self, packet: &[u8]) -> Result<GreeterStep, HandshakeError> {
         let ours = self.credential.version;
         let packet = Packet::parse(packet, ours)?;
-        let (nonce, mac) = match packet.content {
-            Content::Challenge { nonce, mac } => (nonce, mac),
+        let (nonce, mac, standing) = match packet.content {
+            Content::Challenge {
+                nonce,
+                mac,
+                standing,
+            } => (nonce, mac, standing),
             Content::Refusal(error) => return Err(error),
             Content::Hello { .. } | Content::Proof { .. } => return Err(HandshakeError::Malformed),
         };
         let transcript = Transcript {
             credential: &self.credential,
-            joiner: (self.nonce, ours),
-            controller: (nonce, packet.version),
+            joiner: Said {
+                nonce: self.nonce,
+                version: ours,
+                standing: self.credential.standing,
+            },
+            controller: Said {
+                nonce,
+                version: packet.version,
+                standing,
+            },
         };
         transcript
             .mac(Role::Controller)
             .verify_slice(&mac)
             .map_err(|_| HandshakeError::TokenMismatch)?;
+        self.credential.standing.check(standing, self.seen)?;
         let proof = Packet {
             version: ours,
             content: Content::Proof {

@@ -1,14 +1,14 @@
 //! How a joiner and the controller prove to each other that they hold the token.
 //!
 //! ```text
-//! joiner      Hello      version, nonce, digest of the identifier      → controller
-//!         ←   Challenge  version, nonce, MAC over everything so far
+//! joiner      Hello      version, nonce, digest of the identifier, standing      → controller
+//!         ←   Challenge  version, nonce, standing, MAC over everything so far
 //!             Proof      MAC over everything so far                    →
 //! ```
 //!
 //! Instead of its next packet the controller may send a Refusal, and close. The MAC is HMAC-SHA-256
 //! (RFC 2104), keyed with a digest of the token, over a label of the protocol, the role of the one who
-//! proves, both nonces, the digest of the identifier and both versions: so neither a packet of another
+//! proves, both nonces, the digest of the identifier, both versions and both [`Standing`]s: so neither a packet of another
 //! handshake nor one of the other side's can be played back. The controller proves itself first, so
 //! somebody who squats on the name learns nothing about the token. Somebody who connects does get a MAC
 //! that he can test guesses of the token against; a token that must withstand that is random and long.
@@ -20,6 +20,7 @@ mod credential;
 mod doorkeeper;
 mod greeter;
 mod packet;
+mod standing;
 mod transcript;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use credential::Credential;
 pub use doorkeeper::{Doorkeeper, DoorkeeperStep};
 pub use greeter::{Greeter, GreeterStep};
 pub use packet::MAX_HANDSHAKE_PACKET;
+pub use standing::Standing;
 
 use crate::Version;
 
@@ -57,6 +59,11 @@ pub enum HandshakeError {
     /// The other side serves another bus.
     #[error("the other side serves a bus of another identifier")]
     WrongIdentifier,
+    /// Holds the token, but is not the process at the other end of the connection.
+    #[error(
+        "a process stands between this endpoint and the bus and passes on what both say: find out who put up the bus's socket"
+    )]
+    Relayed,
 }
 
 /// A decimal number, at compile time.

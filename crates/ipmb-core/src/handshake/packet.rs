@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! all        0 magic "ipmb" · 4 kind · 5 wire version (u16, little-endian) · 7 library version (3)
-//! Hello     10 nonce (32) · 42 digest of the identifier (32)
-//! Challenge 10 nonce (32) · 42 MAC (32)
+//! Hello     10 nonce (32) · 42 digest of the identifier (32) · 74 standing (24)
+//! Challenge 10 nonce (32) · 42 MAC (32) · 74 standing (24)
 //! Proof     10 MAC (32)
 //! Refusal   10 reason
 //! ```
 
-use super::HandshakeError;
+use super::{HandshakeError, Standing};
 use crate::Version;
 
 /// The longest packet of the handshake, in bytes. A longer one need not be looked at.
@@ -27,6 +27,7 @@ const VERSION: u8 = 1;
 const TOKEN: u8 = 2;
 const IDENTIFIER: u8 = 3;
 const MALFORMED: u8 = 4;
+const RELAYED: u8 = 5;
 
 /// A packet, and the version of the library that wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,10 +41,12 @@ pub(super) enum Content {
     Hello {
         nonce: [u8; 32],
         identifier: [u8; 32],
+        standing: Standing,
     },
     Challenge {
         nonce: [u8; 32],
         mac: [u8; 32],
+        standing: Standing,
     },
     Proof {
         mac: [u8; 32],
@@ -53,10 +56,18 @@ pub(super) enum Content {
 
 impl Packet {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let (kind, parts): (u8, [&[u8]; 2]) = match &self.content {
-            Content::Hello { nonce, identifier } => (HELLO, [nonce, identifier]),
-            Content::Challenge { nonce, mac } => (CHALLENGE, [nonce, mac]),
-            Content::Proof { mac } => (PROOF, [mac, &[]]),
+        let standing = match &self.content {
+            Content::Hello { standing, .. } | Content::Challenge { standing, .. } => {
+                standing.to_bytes()
+            }
+            Content::Proof { .. } | Content::Refusal(_) => Default::default(),
+        };
+        let (kind, parts): (u8, [&[u8]; 3]) = match &self.content {
+            Content::Hello {
+                nonce, identifier, ..
+            } => (HELLO, [nonce, identifier, &standing]),
+            Content::Challenge { nonce, mac, .. } => (CHALLENGE, [nonce, mac, &standing]),
+            Content::Proof { mac } => (PROOF, [mac, &[], &[]]),
             Content::Refusal(error) => (
                 REFUSAL,
                 [
@@ -65,7 +76,9 @@ impl Packet {
                         HandshakeError::TokenMismatch => &[TOKEN],
                         HandshakeError::WrongIdentifier => &[IDENTIFIER],
                         HandshakeError::Malformed => &[MALFORMED],
+                        HandshakeError::Relayed => &[RELAYED],
                     },
+                    &[],
                     &[],
                 ],
             ),
@@ -98,10 +111,12 @@ impl Packet {
             HELLO => Content::Hello {
                 nonce: take(&mut rest)?,
                 identifier: take(&mut rest)?,
+                standing: Standing::from_bytes(take(&mut rest)?),
             },
             CHALLENGE => Content::Challenge {
                 nonce: take(&mut rest)?,
                 mac: take(&mut rest)?,
+                standing: Standing::from_bytes(take(&mut rest)?),
             },
             PROOF => Content::Proof {
                 mac: take(&mut rest)?,
@@ -110,6 +125,7 @@ impl Packet {
                 [VERSION] => HandshakeError::VersionMismatch(version),
                 [TOKEN] => HandshakeError::TokenMismatch,
                 [IDENTIFIER] => HandshakeError::WrongIdentifier,
+                [RELAYED] => HandshakeError::Relayed,
                 _ => HandshakeError::Malformed,
             }),
             _ => return Err(HandshakeError::Malformed),

@@ -77,7 +77,7 @@ fn the_other_sides_proof_is_none() {
     // The controller's own MAC, sent back to it.
     let mut reflected = challenge[..10].to_vec();
     reflected[4] = 3;
-    reflected.extend(&challenge[42..]);
+    reflected.extend(&challenge[42..74]);
     let refused = doorkeeper.handle(&reflected);
     assert!(matches!(
         refused,
@@ -99,6 +99,77 @@ fn a_proof_is_good_for_one_handshake_only() {
     assert!(another.handle(&hello).is_ok());
     assert!(another.handle(&proof).is_err());
     assert_eq!(doorkeeper.handle(&proof), Ok(DoorkeeperStep::Admitted));
+}
+
+#[test]
+fn who_only_passes_the_handshake_on_is_refused_by_both() {
+    let standing = |pid, uid| Standing {
+        users: 5,
+        uid,
+        processes: 6,
+        pid,
+    };
+    // What each is, what it sees at the other end, and what comes of it.
+    let shake = |joiner: Standing, its_peer, controller: Standing, peer| {
+        let (joiner, controller) = (
+            credential().with_standing(joiner),
+            credential().with_standing(controller),
+        );
+        let see = |(pid, uid): (u32, u32)| move |it: Greeter| it.seeing(pid, uid);
+        let (greeter, hello) = Greeter::start(&joiner, [1; 32]);
+        let mut greeter = see(its_peer)(greeter);
+        let (pid, uid) = peer;
+        let mut doorkeeper = Doorkeeper::new(&controller, [2; 32]).seeing(pid, uid);
+        let Ok(DoorkeeperStep::Send(challenge)) = doorkeeper.handle(&hello) else {
+            panic!("no challenge");
+        };
+        match greeter.handle(&challenge) {
+            Ok(GreeterStep::Send(proof)) => match doorkeeper.handle(&proof) {
+                Ok(_) => "both",
+                Err((HandshakeError::Relayed, Some(refusal))) => {
+                    assert_eq!(greeter.refusal(&refusal), Some(HandshakeError::Relayed));
+                    "joiner"
+                }
+                other => panic!("{other:?}"),
+            },
+            Err(HandshakeError::Relayed) => "nobody",
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let (alice, bob) = (standing(100, 1), standing(200, 2));
+    assert_eq!(shake(alice, (200, 2), bob, (100, 1)), "both");
+    // Mallory is process 300 of user 3, or of the user of one of them.
+    assert_eq!(shake(alice, (300, 3), bob, (300, 3)), "nobody");
+    assert_eq!(shake(alice, (300, 2), bob, (300, 2)), "nobody");
+    assert_eq!(shake(alice, (200, 2), bob, (300, 1)), "joiner");
+    assert_eq!(shake(alice, (200, 2), bob, (100, 3)), "joiner");
+    // In containers ids are others, and nothing can be said: of processes, of users, of both.
+    let inside = |it: Standing| Standing {
+        users: 7,
+        processes: 8,
+        ..it
+    };
+    assert_eq!(shake(inside(alice), (9, 9), bob, (0, 65534)), "both");
+    let (users, processes) = (inside(alice).users, inside(alice).processes);
+    assert_eq!(
+        shake(Standing { processes, ..alice }, (9, 2), bob, (9, 1)),
+        "both"
+    );
+    assert_eq!(
+        shake(Standing { processes, ..alice }, (9, 3), bob, (9, 3)),
+        "nobody"
+    );
+    assert_eq!(
+        shake(Standing { users, ..alice }, (200, 9), bob, (100, 9)),
+        "both"
+    );
+    assert_eq!(
+        shake(Standing { users, ..alice }, (300, 9), bob, (300, 9)),
+        "nobody"
+    );
+    // Where the namespaces are not known, it is as if they differed.
+    let unknown = Standing::default();
+    assert_eq!(shake(unknown, (9, 9), unknown, (8, 8)), "both");
 }
 
 #[test]

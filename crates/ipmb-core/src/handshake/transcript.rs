@@ -3,7 +3,7 @@
 use hmac::Hmac;
 use sha2::Sha256;
 
-use super::Credential;
+use super::{Credential, Standing};
 use crate::Version;
 
 pub(super) enum Role {
@@ -11,17 +11,25 @@ pub(super) enum Role {
     Controller,
 }
 
-/// Everything that the two sides have said, each with its nonce and its version.
+/// Everything that the two sides have said.
 pub(super) struct Transcript<'a> {
     pub(super) credential: &'a Credential,
-    pub(super) joiner: ([u8; 32], Version),
-    pub(super) controller: ([u8; 32], Version),
+    pub(super) joiner: Said,
+    pub(super) controller: Said,
+}
+
+/// What one side has said of itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Said {
+    pub(super) nonce: [u8; 32],
+    pub(super) version: Version,
+    pub(super) standing: Standing,
 }
 
 impl Transcript<'_> {
     /// The proof of one side. All parts have a fixed length, so no two transcripts read the same.
     pub(super) fn mac(&self, role: Role) -> Hmac<Sha256> {
-        let versions = [self.joiner.1, self.controller.1].map(|version| {
+        let versions = [self.joiner.version, self.controller.version].map(|version| {
             let (major, minor, patch) = version.0;
             [major, minor, patch]
         });
@@ -31,10 +39,12 @@ impl Transcript<'_> {
                 Role::Joiner => b"joiner    ",
                 Role::Controller => b"controller",
             },
-            &self.joiner.0,
-            &self.controller.0,
+            &self.joiner.nonce,
+            &self.controller.nonce,
             &self.credential.identifier,
             versions.as_flattened(),
+            &self.joiner.standing.to_bytes(),
+            &self.controller.standing.to_bytes(),
         ])
     }
 }

@@ -1,8 +1,10 @@
 //! Who is at the other end, by the word of the kernel.
 
+use std::fs::metadata;
 use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 
 /// Identity of a process, as the kernel tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +15,13 @@ pub struct Credentials {
     pub uid: u32,
     /// Effective group id in our namespace.
     pub gid: u32,
+}
+
+/// In which namespaces the ids of this process mean something, as the kernel numbers them: users,
+/// processes. 0 where it does not tell, for want of `/proc`.
+pub fn namespaces() -> (u64, u64) {
+    let number = |path| metadata(path).map_or(0, |found| found.ino());
+    (number("/proc/self/ns/user"), number("/proc/self/ns/pid"))
 }
 
 impl Credentials {

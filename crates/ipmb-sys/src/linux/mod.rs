@@ -22,7 +22,7 @@ pub use barrier::{
 };
 pub use channel::{Channel, ChannelRecvError, ChannelSendError, MAX_OBJECTS, MAX_PACKET};
 pub use claim::{Claim, is_leased, lease};
-pub use credentials::Credentials;
+pub use credentials::{Credentials, namespaces};
 pub use descriptors::{is_out_of_descriptors, out_of_descriptors};
 pub use directory::{RuntimeDirectory, RuntimeDirectoryError, Scope};
 pub use doorbell::Doorbell;

@@ -1,21 +1,21 @@
 //! What an endpoint knows that lets it in.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::{LIBRARY_VERSION, Standing};
+use super::{LIBRARY_VERSION, Standing, wiped::wiped};
 use crate::Version;
 
 /// What lets an endpoint onto a bus: the key derived from the token, and the digest of the identifier.
 ///
-/// Neither can be got out of it again. The key, and what HMAC makes of it, is wiped from memory when it
-/// is dropped.
+/// Neither can be got out of it again. There is one copy of the key, however often the credential is cloned.
+/// It is wiped from memory with the last of the clones; what is made of it on the way to a proof, at once.
 #[derive(Clone)]
 pub struct Credential {
-    key: Zeroizing<[u8; 32]>,
+    key: Arc<Zeroizing<[u8; 32]>>,
     pub(super) identifier: [u8; 32],
     file_key: [u8; 16],
     pub(super) version: Version,
@@ -26,10 +26,6 @@ impl Credential {
     /// The credential of a bus. An empty token is one as well: it proves nothing, and the kernel's
     /// credentials are what is left.
     pub fn new(identifier: &str, token: &str) -> Self {
-        let mut key = Sha256::new()
-            .chain_update(b"ipmb token")
-            .chain_update(token)
-            .finalize();
         let mut file_key = [0; 16];
         let name = Sha256::new()
             .chain_update(b"ipmb file name")
@@ -39,8 +35,8 @@ impl Credential {
             .iter_mut()
             .zip(name)
             .for_each(|(to, from)| *to = from);
-        let credential = Self {
-            key: Zeroizing::new(key.into()),
+        Self {
+            key: key_of(token),
             identifier: Sha256::new()
                 .chain_update(b"ipmb identifier")
                 .chain_update(identifier)
@@ -49,9 +45,7 @@ impl Credential {
             file_key,
             version: LIBRARY_VERSION,
             standing: Standing::default(),
-        };
-        key.zeroize();
-        credential
+        }
     }
 
     /// The same, for a library of another version: to try out how versions get along.
@@ -73,27 +67,49 @@ impl Credential {
 
     #[cfg(test)]
     pub(super) fn of_key(key: [u8; 32]) -> Self {
-        let key = Zeroizing::new(key);
+        let key = Arc::new(Zeroizing::new(key));
         Self {
             key,
             ..Self::new("", "")
         }
     }
 
-    /// A MAC under the key.
-    pub(super) fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+    /// The MAC of all parts under the key.
+    pub(super) fn prove(&self, parts: &[&[u8]]) -> [u8; 32] {
+        wiped(|| self.mac(parts).finalize().into_bytes().into())
+    }
+
+    /// Whether that is the MAC. How long it takes to tell says nothing about it.
+    pub(super) fn verify(&self, parts: &[&[u8]], mac: &[u8; 32]) -> bool {
+        wiped(|| self.mac(parts).verify(mac.into()).is_ok())
+    }
+
+    fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
         // A key that is shorter than the hash's block is padded with zeros (RFC 2104, section 2).
         let mut block = Zeroizing::new([0; 64]);
-        block
-            .iter_mut()
-            .zip(*self.key)
-            .for_each(|(to, from)| *to = from);
+        let key = self.key.iter();
+        block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
         let mut mac = Hmac::<Sha256>::new((&*block).into());
         for part in parts {
             mac.update(part);
         }
         mac
     }
+}
+
+/// In its place from the beginning, so that it is in no other.
+fn key_of(token: &str) -> Arc<Zeroizing<[u8; 32]>> {
+    let mut key = Arc::new(Zeroizing::new([0; 32]));
+    wiped(|| {
+        let mut hash = Sha256::new();
+        hash.update(b"ipmb token");
+        hash.update(token);
+        // Nobody else has it yet.
+        if let Some(key) = Arc::get_mut(&mut key) {
+            hash.finalize_into_reset((&mut **key).into());
+        }
+    });
+    key
 }
 
 impl fmt::Debug for Credential {

@@ -1,7 +1,5 @@
 //! The controller's side.
 
-use hmac::Mac;
-
 use super::{
     Credential, HandshakeError,
     packet::{Content, Packet},
@@ -85,27 +83,17 @@ impl Doorkeeper {
                     standing,
                 };
                 self.joiner = Some(joiner);
-                Ok(DoorkeeperStep::Send(
-                    self.packet(Content::Challenge {
-                        nonce: self.nonce,
-                        mac: self
-                            .transcript(joiner)
-                            .mac(Role::Controller)
-                            .finalize()
-                            .into_bytes()
-                            .into(),
-                        standing: self.credential.standing,
-                    }),
-                ))
+                Ok(DoorkeeperStep::Send(self.packet(Content::Challenge {
+                    nonce: self.nonce,
+                    mac: self.transcript(joiner).prove(Role::Controller),
+                    standing: self.credential.standing,
+                })))
             }
             (Content::Proof { mac }, Some(joiner)) => {
-                self.transcript(joiner)
-                    .mac(Role::Joiner)
-                    .verify_slice(&mac)
-                    .map_err(|_| HandshakeError::TokenMismatch)?;
-                self.credential
-                    .standing
-                    .check(joiner.standing, self.seen)?;
+                if !self.transcript(joiner).verify(Role::Joiner, &mac) {
+                    return Err(HandshakeError::TokenMismatch);
+                }
+                self.credential.standing.check(joiner.standing, self.seen)?;
                 Ok(DoorkeeperStep::Admitted)
             }
             _ => Err(HandshakeError::Malformed),

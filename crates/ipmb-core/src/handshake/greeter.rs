@@ -1,7 +1,5 @@
 //! The joiner's side.
 
-use hmac::Mac;
-
 use super::{
     Credential, HandshakeError,
     packet::{Content, Packet},
@@ -83,15 +81,14 @@ impl Greeter {
                 standing,
             },
         };
-        transcript
-            .mac(Role::Controller)
-            .verify_slice(&mac)
-            .map_err(|_| HandshakeError::TokenMismatch)?;
+        if !transcript.verify(Role::Controller, &mac) {
+            return Err(HandshakeError::TokenMismatch);
+        }
         self.credential.standing.check(standing, self.seen)?;
         let proof = Packet {
             version: ours,
             content: Content::Proof {
-                mac: transcript.mac(Role::Joiner).finalize().into_bytes().into(),
+                mac: transcript.prove(Role::Joiner),
             },
         };
         Ok(GreeterStep::Send(proof.encode()))

@@ -22,6 +22,7 @@ mod greeter;
 mod packet;
 mod standing;
 mod transcript;
+mod wiped;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,5 @@
 //! What the proofs are about.
 
-use hmac::Hmac;
-use sha2::Sha256;
-
 use super::{Credential, Standing};
 use crate::Version;
 
@@ -27,13 +24,23 @@ pub(super) struct Said {
 }
 
 impl Transcript<'_> {
-    /// The proof of one side. All parts have a fixed length, so no two transcripts read the same.
-    pub(super) fn mac(&self, role: Role) -> Hmac<Sha256> {
+    /// The proof of one side.
+    pub(super) fn prove(&self, role: Role) -> [u8; 32] {
+        self.with_parts(role, |parts| self.credential.prove(parts))
+    }
+
+    /// Whether this is the proof of one side.
+    pub(super) fn verify(&self, role: Role, mac: &[u8; 32]) -> bool {
+        self.with_parts(role, |parts| self.credential.verify(parts, mac))
+    }
+
+    /// All parts have a fixed length, so no two transcripts read the same.
+    fn with_parts<R>(&self, role: Role, work: impl FnOnce(&[&[u8]]) -> R) -> R {
         let versions = [self.joiner.version, self.controller.version].map(|version| {
             let (major, minor, patch) = version.0;
             [major, minor, patch]
         });
-        self.credential.mac(&[
+        work(&[
             b"ipmb handshake 1",
             match role {
                 Role::Joiner => b"joiner    ",

@@ -23,7 +23,7 @@ use rustix::process::geteuid;
 
 use super::lock::{self, Lock};
 use super::poller::wait_for;
-use super::{BorrowedObject, Channel, ForkGuard, RuntimeDirectory, Scope, Seat};
+use super::{BorrowedObject, Channel, ForkGuard, Obstacle, RuntimeDirectory, Scope, Seat};
 
 /// One bus, seen from one endpoint that wants to join or has joined.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Rendezvous {
     ///
     /// # Errors
     ///
-    /// `InvalidData` if something else stands where the lock file should be; descriptors running
+    /// An [`Obstacle`] if something else stands where the lock file should be; descriptors running
     /// out; what a file system can say.
     pub fn open(directory: RuntimeDirectory, key: [u8; 16]) -> io::Result<Self> {
         let place = Arc::new(Place {
@@ -161,28 +161,44 @@ impl Rendezvous {
         Seat::new(lock, Arc::clone(&self.place)).map(Some)
     }
 
+    /// Who holds the lock file's first byte, and nobody can be connected to: what to say of that.
+    pub fn unserved(&self) -> Obstacle {
+        Obstacle::Unserved {
+            path: self.place.directory.path().join(self.place.lock_name()),
+        }
+    }
+
     /// Connects to the controller. Does not wait for it to accept.
     ///
     /// In user scope it is one of the same user. In system scope it is the first to answer of:
     /// root's, ours, that of the lowest user id; and who answers under the name of a user is that
     /// user.
     pub fn connect(&self) -> Result<Channel, ConnectError> {
-        match self.place.directory.scope() {
-            Scope::User => self.place.connect_to(geteuid().as_raw()),
-            Scope::System => self.connect_to_first(),
-        }
+        self.connect_ranked(|_| Some(0))
     }
 
-    fn connect_to_first(&self) -> Result<Channel, ConnectError> {
+    /// The same, and in system scope, where anybody can put up a socket, those users come first that
+    /// have a lower rank, and those that have none are left out.
+    pub fn connect_ranked(
+        &self,
+        rank: impl Fn(u32) -> Option<u8>,
+    ) -> Result<Channel, ConnectError> {
         let own = geteuid().as_raw();
-        let mut hosts = self.place.hosts().map_err(ConnectError::Io)?;
-        hosts.sort_unstable_by_key(|uid| (*uid != 0, *uid != own, *uid));
+        if self.place.directory.scope() == Scope::User {
+            return self.place.connect_to(own);
+        }
+        let hosts = self.place.hosts().map_err(ConnectError::Io)?;
+        let ranked = hosts.into_iter().filter_map(|uid| Some((rank(uid)?, uid)));
+        let mut hosts: Vec<(u8, u32)> = ranked.collect();
+        hosts.sort_unstable_by_key(|(rank, uid)| (*rank, *uid != 0, *uid != own, *uid));
         let mut result = Err(ConnectError::NoController);
-        for uid in hosts {
+        for (_, uid) in hosts {
             match self.place.connect_to(uid) {
-                Err(ConnectError::NoController) => {}
                 Ok(channel) => return Ok(channel),
-                Err(e) => result = Err(e),
+                Err(e @ ConnectError::NoDescriptors) => return Err(e),
+                Err(e @ ConnectError::Busy) => result = Err(e),
+                // Whatever else it is, it is no controller, and may be there to keep us from one.
+                Err(_) => {}
             }
         }
         result
@@ -234,9 +250,11 @@ impl Place {
         let flags = access | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let name = self.lock_name();
         let directory = self.directory.as_fd();
-        Ok(retry_on_intr(|| {
-            openat(directory, name.as_str(), flags, Mode::empty())
-        })?)
+        retry_on_intr(|| openat(directory, name.as_str(), flags, Mode::empty())).map_err(|error| {
+            Obstacle::explain(&self.directory, &name, error, |path| {
+                Obstacle::NotALockFile { path }
+            })
+        })
     }
 
     /// The reading end, of a file that is what it should be.
@@ -249,22 +267,31 @@ impl Place {
         let lock = self.open_lock(OFlags::RDONLY)?;
         let found = fstat(&lock)?;
         let ours = found.st_uid == geteuid().as_raw();
-        let is_fifo = FileType::from_raw_mode(found.st_mode) == FileType::Fifo;
-        if !is_fifo || !(ours || self.directory.scope() == Scope::System) {
-            let path = self.directory.path().join(self.lock_name());
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!(
-                    "{} is not the lock file of a bus: remove it",
-                    path.display()
-                ),
-            ));
+        let path = || self.directory.path().join(self.lock_name());
+        if FileType::from_raw_mode(found.st_mode) != FileType::Fifo {
+            return Err(Obstacle::NotALockFile { path: path() }.into());
+        }
+        if !ours && self.directory.scope() == Scope::User {
+            let uid = found.st_uid;
+            return Err(Obstacle::Foreign { path: path(), uid }.into());
+        }
+        // It may be a FIFO of ours from elsewhere, which others got into a directory that they can write
+        // to: its mode is not to be changed.
+        if found.st_nlink > 1 {
+            return Err(Obstacle::Linked { path: path() }.into());
         }
         if ours && found.st_mode & 0o777 != mode.as_raw_mode() {
             // The umask of its creator.
             fchmod(&lock, mode)?;
         }
         Ok(lock)
+    }
+
+    /// Why something cannot be replaced by the bus's socket.
+    pub(crate) fn not_a_socket(&self, name: &str, error: Errno) -> io::Error {
+        Obstacle::explain(&self.directory, name, error, |path| Obstacle::NotASocket {
+            path,
+        })
     }
 
     /// Users that have a socket for this bus: not those in whose name another made one.
@@ -280,12 +307,15 @@ impl Place {
                     .filter(|uid| self.socket_name(*uid) == name)
             });
             let Some(uid) = host else { continue };
+            // A link would lead to somebody else's socket.
             let found = statat(
                 self.directory.as_fd(),
                 entry.file_name(),
                 AtFlags::SYMLINK_NOFOLLOW,
             );
-            if found.is_ok_and(|found| found.st_uid == uid) {
+            if found.is_ok_and(|found| {
+                found.st_uid == uid && FileType::from_raw_mode(found.st_mode) == FileType::Socket
+            }) {
                 hosts.push(uid);
             }
         }
@@ -295,7 +325,13 @@ impl Place {
     fn connect_to(&self, uid: u32) -> Result<Channel, ConnectError> {
         let address = self.address(&self.socket_name(uid))?;
         let socket = new_socket().map_err(refusal)?;
-        retry_on_intr(|| connect(&socket, &address)).map_err(refusal)?;
+        retry_on_intr(|| connect(&socket, &address)).map_err(|error| match error {
+            Errno::PROTOTYPE => {
+                let name = self.socket_name(uid);
+                ConnectError::Io(self.not_a_socket(&name, error))
+            }
+            error => refusal(error),
+        })?;
         let channel = Channel::from(socket);
         let peer = channel.peer_credentials()?;
         if peer.uid != uid {

@@ -48,6 +48,10 @@ impl Seat {
     }
 
     /// Puts the socket up, in place of one that a predecessor left, and then tells all who watch.
+    ///
+    /// # Errors
+    ///
+    /// An [`Obstacle`](super::Obstacle) if something stands in its place that cannot be replaced.
     pub fn serve(&self) -> io::Result<Listener> {
         let name = self.place.socket_name(geteuid().as_raw());
         // Under another name until it listens: who finds the socket can connect. The name is
@@ -55,12 +59,14 @@ impl Seat {
         let draft = format!("{name}.new");
         self.place.unlink(&draft)?;
         let socket = new_socket()?;
-        bind(&socket, &self.place.address(&draft)?)?;
+        bind(&socket, &self.place.address(&draft)?)
+            .map_err(|error| self.place.not_a_socket(&draft, error))?;
         self.place.directory.open_up(&draft)?;
         listen(&socket, BACKLOG)?;
         let file = self.place.identity(&draft)?;
         let directory = self.place.directory.as_fd();
-        renameat(directory, draft.as_str(), directory, name.as_str())?;
+        renameat(directory, draft.as_str(), directory, name.as_str())
+            .map_err(|error| self.place.not_a_socket(&name, error))?;
         let listener = Listener {
             _guard: ForkGuard::guard(socket.as_fd()),
             socket,
@@ -155,7 +161,7 @@ impl Place {
     fn unlink(&self, name: &str) -> io::Result<()> {
         match unlinkat(self.directory.as_fd(), name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(e) => Err(e.into()),
+            Err(e) => Err(self.not_a_socket(name, e)),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use ipmb_sys::{
-    BorrowedObject, ChannelRecvError, ConnectError, Interest, Poller, Rendezvous, RuntimeDirectory,
-    Scope, Watch, wait_readable,
+    BorrowedObject, ChannelRecvError, ConnectError, Interest, Obstacle, Poller, Rendezvous,
+    RuntimeDirectory, Scope, Watch, wait_readable,
 };
 
 use super::process::{Helper, NOBODY, PATIENCE, is_root, temporary};
@@ -200,6 +200,47 @@ fn something_else_in_place_of_the_lock_file() {
     assert_eq!(ours.try_seat().unwrap_err().kind(), ErrorKind::NotFound);
     let _successor = open(directory.path());
     assert_eq!(ours.try_seat().unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn obstacles_are_named_and_left_alone() {
+    let resolve =
+        |directory: &Path| RuntimeDirectory::resolve(Some(directory), Scope::User).unwrap();
+    let directory = temporary();
+    let path = directory.path().join(name(".lock"));
+    let obstacle = || {
+        let error = Rendezvous::open(resolve(directory.path()), KEY).unwrap_err();
+        Obstacle::of(&error).expect("it names what it is").clone()
+    };
+    std::os::unix::fs::symlink("nowhere", &path).unwrap();
+    assert_eq!(obstacle(), Obstacle::NotALockFile { path: path.clone() });
+    fs::remove_file(&path).unwrap();
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert_eq!(obstacle(), Obstacle::NotALockFile { path: path.clone() });
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert_eq!(obstacle(), Obstacle::NotALockFile { path: path.clone() });
+    fs::remove_dir(&path).unwrap();
+    let ours = open(directory.path());
+    fs::hard_link(&path, directory.path().join("another")).unwrap();
+    assert_eq!(obstacle(), Obstacle::Linked { path });
+    // A directory in the place of the socket, and of the one under which it is made.
+    let seat = ours.try_seat().unwrap().unwrap();
+    for suffix in [".sock", ".sock.new"] {
+        let path = directory.path().join(name(suffix));
+        fs::create_dir(&path).unwrap();
+        let error = seat.serve().unwrap_err();
+        assert_eq!(
+            Obstacle::of(&error),
+            Some(&Obstacle::NotASocket { path: path.clone() })
+        );
+        fs::remove_dir(&path).unwrap();
+        let _ = fs::remove_file(directory.path().join(name(".sock")));
+    }
+    // What a socket can replace, it replaces.
+    fs::write(directory.path().join(name(".sock")), "").unwrap();
+    let _listener = seat.serve().unwrap();
+    assert!(ours.connect().is_ok());
 }
 
 #[test]

@@ -45,10 +45,22 @@ fn nobody_serves_under_the_name_of_another() {
     let _twisted = listen_at(directory.path().join(name(&format!(".0{own}.sock"))));
     let _malformed = listen_at(directory.path().join(name(".x.sock")));
     assert!(matches!(ours.connect(), Err(ConnectError::NoController)));
-    // Not a channel at all, under the right name.
-    let stream = UnixListener::bind(directory.path().join(name(&format!(".{own}.sock"))));
-    assert!(matches!(ours.connect(), Err(ConnectError::Io(_))));
+    // Not a channel at all, under the right name; and a link to one.
+    let socket = directory.path().join(name(&format!(".{own}.sock")));
+    let stream = UnixListener::bind(&socket);
+    assert!(matches!(ours.connect(), Err(ConnectError::NoController)));
     drop(stream);
+    fs::remove_file(&socket).unwrap();
+    let elsewhere = temporary();
+    let _service = listen_at(elsewhere.path().join("service"));
+    std::os::unix::fs::symlink(elsewhere.path().join("service"), &socket).unwrap();
+    assert!(matches!(ours.connect(), Err(ConnectError::NoController)));
+    fs::remove_file(&socket).unwrap();
+    // Who is to be left out is.
+    let _channel = listen_at(socket);
+    assert!(ours.connect().is_ok());
+    let nobody = ours.connect_ranked(|uid| (uid != own).then_some(0));
+    assert!(matches!(nobody, Err(ConnectError::NoController)));
 }
 
 pub fn controller(actor: &mut Actor) {

@@ -1,6 +1,6 @@
 //! One error enum per operation.
 
-use crate::{Message, RuntimeDirectoryError, Version};
+use crate::{Message, Obstacle, RuntimeDirectoryError, Version};
 use std::{fmt, io};
 use thiserror::Error;
 
@@ -103,6 +103,10 @@ pub enum JoinError {
     /// The runtime directory cannot be used.
     #[error(transparent)]
     RuntimeDirectory(RuntimeDirectoryError),
+    /// Something stands in the runtime directory where the files of the bus have to be, or somebody
+    /// holds its lock file and does not serve.
+    #[error(transparent)]
+    Obstructed(Obstacle),
     /// The controller refused the endpoint, because a quota is reached.
     #[error("the controller refused: {0}")]
     Refused(String),

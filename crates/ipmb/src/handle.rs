@@ -5,8 +5,9 @@ use crate::{
     endpoint::{Endpoint, Status},
     patience::Patience,
 };
-use ipmb_sys::{Rendezvous, RuntimeDirectory};
+use ipmb_sys::{Obstacle, Rendezvous, RuntimeDirectory};
 use std::{fmt, io, sync::Arc, thread::JoinHandle};
+use zeroize::Zeroizing;
 
 /// Held by the sender's clones and the receiver; the last one to go makes the endpoint leave.
 pub(crate) struct Handle {
@@ -15,18 +16,20 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    pub(crate) fn join(options: Options, patience: Patience) -> Result<Self, JoinError> {
+    pub(crate) fn join(mut options: Options, patience: Patience) -> Result<Self, JoinError> {
+        // Wiped whatever comes of it. Nothing but the key made from it is needed from here on.
+        let token = Zeroizing::new(std::mem::take(&mut options.token));
         if options.identifier.is_empty() {
             return Err(JoinError::EmptyIdentifier);
         }
-        if options.scope == Scope::System && options.token.is_empty() {
+        if options.scope == Scope::System && token.is_empty() {
             return Err(JoinError::TokenRequired);
         }
         barrier::prepare();
         let directory =
             RuntimeDirectory::resolve(options.runtime_directory.as_deref(), options.scope)
                 .map_err(JoinError::RuntimeDirectory)?;
-        let endpoint = Arc::new(Endpoint::new(options)?);
+        let endpoint = Arc::new(Endpoint::new(options, &token)?);
         let rendezvous =
             Rendezvous::open(directory, endpoint.credential.file_key()).map_err(system_error)?;
         let driver =
@@ -104,6 +107,9 @@ impl fmt::Debug for Endpoint {
 }
 
 fn system_error(error: io::Error) -> JoinError {
+    if let Some(obstacle) = Obstacle::of(&error) {
+        return JoinError::Obstructed(obstacle.clone());
+    }
     match error.kind() {
         io::ErrorKind::PermissionDenied => JoinError::PermissionDenied,
         _ => JoinError::Resources(error),

@@ -302,7 +302,7 @@ pub use inbox::Statistics;
 pub use ipmb_core::{Label, LabelOp, Overflow, Selector, SelectorMode, Version};
 pub use ipmb_derive::{MessageBox, TypeUuid};
 
-pub use ipmb_sys::{RuntimeDirectoryError, Scope};
+pub use ipmb_sys::{Obstacle, RuntimeDirectoryError, Scope};
 pub use loan::{Bytes, Loan, LoanError, LoanStatistics};
 pub use message::{Message, MessageBox};
 pub use object::Object;

@@ -23,6 +23,9 @@ pub struct Options {
     pub label: Label,
     /// Secret of the bus: whoever has another one is refused. May be empty in
     /// [`Scope::User`].
+    ///
+    /// [`join`](crate::join) wipes it from memory when it has made a key of it. Copies that you keep, as in
+    /// a clone of these options, are yours to wipe.
     pub token: String,
     /// Whether this endpoint may become the controller. On by default.
     pub controller_affinity: bool,

@@ -231,6 +231,7 @@ impl Driver {
         self.membership = Some(membership);
         self.phase = Phase::Member;
         self.rebuffed = false;
+        self.doubt.settle();
         self.later = None;
         self.stop_watching();
         let left = self.endpoint.routing().install(bearings);

@@ -2,6 +2,7 @@
 //! channels to other endpoints, and is the controller when its endpoint is elected.
 
 mod control;
+mod doubt;
 mod host;
 mod pairs;
 mod parked;
@@ -12,9 +13,10 @@ use crate::{
     inbox::Arrival,
 };
 use control::Membership;
+use doubt::Doubt;
 use host::Host;
-use ipmb_core::{Assembler, Election, ElectionAction, Greeter, ParkId};
-use ipmb_sys::{Event, Interest, OwnedObject, Poller, Rendezvous};
+use ipmb_core::{Assembler, Credential, Election, ElectionAction, Greeter, ParkId, Standing};
+use ipmb_sys::{Credentials, Event, Interest, OwnedObject, Poller, Rendezvous};
 use pairs::Pairs;
 use std::{
     collections::VecDeque,
@@ -58,6 +60,7 @@ pub(super) struct Driver {
     room_watched: bool,
     /// The last attempt to be let in failed.
     rebuffed: bool,
+    doubt: Doubt,
     farewell: Option<Instant>,
 }
 
@@ -75,6 +78,8 @@ enum Phase {
 #[derive(Clone, Copy)]
 enum Later {
     Seek(ElectionAction),
+    /// As from the beginning, since others may listen now.
+    AskAgain,
     GiveUpGreeting,
     ReadControl,
     ParkAgain,
@@ -114,6 +119,7 @@ pub(crate) fn start(endpoint: Arc<Endpoint>, rendezvous: Rendezvous) -> io::Resu
         host: None,
         room_watched: false,
         rebuffed: false,
+        doubt: Doubt::default(),
         farewell: None,
         endpoint,
     };
@@ -221,7 +227,10 @@ impl Driver {
         let boot = [host, parked].into_iter().flatten().min();
         let boot = boot.map(|at| Duration::from_nanos(at.saturating_sub(clock)));
         let later = self.later.as_ref().map(|(at, _)| *at);
-        let wall = [later, self.farewell].into_iter().flatten().min();
+        let wall = [later, self.farewell, self.end_of_patience()]
+            .into_iter()
+            .flatten()
+            .min();
         let wall = wall.map(|at| at.saturating_duration_since(Instant::now()));
         [boot, wall].into_iter().flatten().min()
     }
@@ -233,11 +242,34 @@ impl Driver {
             self.later = None;
             match what {
                 Later::Seek(action) => self.seek(action),
+                Later::AskAgain => {
+                    self.doubt.ask_again();
+                    self.seek(self.election.start());
+                }
                 Later::GiveUpGreeting => self.lose_controller(),
                 Later::ReadControl => self.read_control_again(),
                 Later::ParkAgain => self.endpoint.park_again(&mut self.endpoint.link()),
             }
         }
+        if self
+            .end_of_patience()
+            .is_some_and(|at| Instant::now() >= at)
+        {
+            self.lose_patience();
+        }
+    }
+
+    /// What lets us onto the bus, in this process and as this user: both may have changed.
+    fn credential(&self) -> Credential {
+        let Credentials { pid, uid, .. } = Credentials::current();
+        let (users, processes) = ipmb_sys::namespaces();
+        let standing = Standing {
+            users,
+            uid,
+            processes,
+            pid,
+        };
+        self.endpoint.credential.clone().with_standing(standing)
     }
 
     /// The endpoint is off the bus, for good.

@@ -1,11 +1,13 @@
 //! Finding a controller, or becoming it.
 
-use super::{Driver, GREETING_TIME, Host, LACK_TIME, Later, Phase, token};
+use super::{Driver, Host, LACK_TIME, Later, Phase, doubt::Doubt, token};
 use crate::endpoint::{Fate, Pipe, Status};
 use ipmb_core::{
     ElectionAction, ElectionError, ElectionEvent, Greeter, GreeterStep, HandshakeError, WatchState,
 };
-use ipmb_sys::{Channel, ConnectError, Interest, Watch};
+use ipmb_sys::{
+    Channel, ConnectError, Interest, Obstacle, Rendezvous, RuntimeDirectory, Scope, Watch,
+};
 use std::{io, os::fd::AsFd, sync::Arc, time::Instant};
 
 impl Driver {
@@ -22,7 +24,7 @@ impl Driver {
         }
         loop {
             let event = match action {
-                ElectionAction::Connect => match self.rendezvous.connect() {
+                ElectionAction::Connect => match self.connect_to_controller() {
                     Ok(channel) => return self.greet(channel),
                     Err(ConnectError::NoController) => ElectionEvent::NoController,
                     Err(ConnectError::Busy) => ElectionEvent::Busy,
@@ -36,15 +38,19 @@ impl Driver {
                 ElectionAction::TrySeat => match self.rendezvous.try_seat() {
                     Ok(Some(seat)) => match Host::start(self, seat) {
                         Ok(host) => {
+                            self.doubt = Doubt::default();
                             self.host = Some(host);
                             return self.join_ourselves();
                         }
                         Err(error) => return self.lack(error),
                     },
                     Ok(None) => ElectionEvent::SeatBusy,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        return self.meet_elsewhere();
+                    }
                     Err(error) => return self.lack(error),
                 },
-                ElectionAction::Wait => return,
+                ElectionAction::Wait => return self.stand_by(),
                 ElectionAction::Pause(time) => {
                     let next = ElectionAction::Connect;
                     self.later = Some((Instant::now() + time, Later::Seek(next)));
@@ -60,10 +66,38 @@ impl Driver {
         }
     }
 
+    /// The files of the bus were removed, and others may be in their place by now. Whoever is left meets there.
+    fn meet_elsewhere(&mut self) {
+        let options = &self.endpoint.options;
+        let directory =
+            RuntimeDirectory::resolve(options.runtime_directory.as_deref(), options.scope);
+        let opened = directory.map_err(io::Error::other).and_then(|directory| {
+            let key = self.endpoint.credential.file_key();
+            let rendezvous = Rendezvous::open(directory, key)?;
+            if self.membership.is_some() {
+                rendezvous.enlist()?;
+            }
+            Ok(rendezvous)
+        });
+        let rendezvous = match opened {
+            Ok(rendezvous) => rendezvous,
+            Err(error) => return self.lack(error),
+        };
+        tracing::warn!("the files of the bus were removed: new ones are in their place");
+        self.stop_watching();
+        self.rendezvous = rendezvous;
+        self.phase = Phase::Seeking;
+        // Not at once: somebody may remove them again and again.
+        let next = self.election.start();
+        self.later = Some((Instant::now() + LACK_TIME, Later::Seek(next)));
+    }
+
     pub(super) fn watch_changed(&mut self) {
-        if !matches!(self.phase, Phase::Seeking) || self.later.is_some() {
+        let busy = matches!(&self.later, Some((_, later)) if !matches!(later, Later::AskAgain));
+        if !matches!(self.phase, Phase::Seeking) || busy {
             return;
         }
+        self.doubt.begin_round();
         let state = match self.rendezvous.watch() {
             Ok(Watch::Serving) => WatchState::Serving,
             Ok(Watch::Vacant) => WatchState::Vacant,
@@ -94,6 +128,9 @@ impl Driver {
         self.assembler = super::Assembler::new(super::MESSAGE_BYTES, super::MESSAGE_OBJECTS);
         let action = self.election.handle(ElectionEvent::Lost);
         let greeting = matches!(self.phase, Phase::Greeting(..));
+        if greeting && self.disappointed(None) {
+            return self.seek(action);
+        }
         if greeting && std::mem::replace(&mut self.rebuffed, true) {
             // Whoever listens does not let us in and does not say why: do not storm it.
             self.phase = Phase::Seeking;
@@ -138,8 +175,17 @@ impl Driver {
         if let Err(error) = ipmb_sys::random(&mut nonce) {
             return self.lack(error);
         }
-        let (greeter, hello) = Greeter::start(&self.endpoint.credential, nonce);
+        let peer = match channel.peer_credentials() {
+            Ok(peer) => peer,
+            Err(error) => return self.lack(error),
+        };
+        self.doubt.peer = Some(peer);
+        if self.endpoint.options.scope == Scope::User {
+            self.doubt.unserved = None;
+        }
+        let (greeter, hello) = Greeter::start(&self.credential(), nonce);
         if self.connect(channel, Some(hello)) {
+            let greeter = greeter.seeing(peer.pid, peer.uid);
             self.phase = Phase::Greeting(Box::new(greeter), false);
         }
     }
@@ -174,7 +220,8 @@ impl Driver {
         let mut pipe = Pipe::new(channel);
         let sent = hello.map_or(Ok(true), |hello| pipe.send_raw(hello));
         self.endpoint.link().pipe = Some(pipe);
-        self.later = Some((Instant::now() + GREETING_TIME, Later::GiveUpGreeting));
+        let patience = self.doubt.patience(self.endpoint.options.scope);
+        self.later = Some((Instant::now() + patience, Later::GiveUpGreeting));
         if sent.is_err() {
             self.lose_controller();
             return false;
@@ -183,13 +230,15 @@ impl Driver {
     }
 
     fn refused(&mut self, error: HandshakeError) {
-        match error {
-            HandshakeError::VersionMismatch(version) => self.end(Fate::Version(version)),
-            HandshakeError::TokenMismatch => self.end(Fate::Token),
-            error => {
-                // Whoever that is, it is not a controller of this bus.
-                self.end(Fate::Refused(error.to_string()));
-            }
+        let fate = match error {
+            HandshakeError::VersionMismatch(version) => Fate::Version(version),
+            HandshakeError::TokenMismatch => Fate::Token,
+            // Whoever that is, it is not a controller of this bus.
+            error => Fate::Refused(error.to_string()),
+        };
+        match self.disappointed(Some(fate.clone())) {
+            true => self.ask_the_next(),
+            false => self.end(fate),
         }
     }
 
@@ -222,6 +271,9 @@ impl Driver {
 
 impl From<&io::Error> for Fate {
     fn from(error: &io::Error) -> Self {
+        if let Some(obstacle) = Obstacle::of(error) {
+            return Self::Obstructed(obstacle.clone());
+        }
         match error.kind() {
             io::ErrorKind::PermissionDenied => Self::Permission,
             _ => Self::Resources(error.to_string(), error.raw_os_error()),

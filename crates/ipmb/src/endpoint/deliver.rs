@@ -441,7 +441,7 @@ mod tests {
 
     #[test]
     fn a_receiver_whose_end_was_lost_with_a_controller_is_not_gone() {
-        let endpoint = Endpoint::new(Options::new("test", label!(), "")).unwrap();
+        let endpoint = Endpoint::new(Options::new("test", label!(), ""), "").unwrap();
         let peer = Arc::new(Peer::new(EndpointId(1), endpoint.limits()));
         let (reach, theirs) = channel(&endpoint);
         drop(theirs);

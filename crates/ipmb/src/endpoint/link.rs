@@ -3,7 +3,7 @@
 use super::park::ParkTable;
 use crate::{JoinError, Version};
 use ipmb_core::{EndpointId, Framer};
-use ipmb_sys::{Channel, ChannelSendError, MAX_OBJECTS, MAX_PACKET, OwnedObject};
+use ipmb_sys::{Channel, ChannelSendError, MAX_OBJECTS, MAX_PACKET, Obstacle, OwnedObject};
 use std::{
     collections::{HashMap, VecDeque},
     io,
@@ -50,6 +50,7 @@ pub(crate) enum Fate {
     Token,
     Foreign(u32),
     Permission,
+    Obstructed(Obstacle),
     Refused(String),
     /// What the system said, as text and as error number.
     Resources(String, Option<i32>),
@@ -62,6 +63,7 @@ impl From<Fate> for JoinError {
             Fate::Token => Self::TokenMismatch,
             Fate::Foreign(uid) => Self::ForeignController { uid },
             Fate::Permission => Self::PermissionDenied,
+            Fate::Obstructed(obstacle) => Self::Obstructed(obstacle),
             Fate::Refused(why) => Self::Refused(why),
             Fate::Resources(_, Some(code)) => Self::Resources(io::Error::from_raw_os_error(code)),
             Fate::Resources(why, None) => Self::Resources(io::Error::other(why)),

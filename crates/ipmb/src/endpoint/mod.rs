@@ -47,7 +47,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(crate) fn new(options: Options) -> Result<Self, JoinError> {
+    pub(crate) fn new(options: Options, token: &str) -> Result<Self, JoinError> {
         let mut id = [0; 8];
         ipmb_sys::random(&mut id).map_err(JoinError::Resources)?;
         let id = EndpointId(u64::from_le_bytes(id));
@@ -58,7 +58,7 @@ impl Endpoint {
         };
         Ok(Self {
             id,
-            credential: Credential::new(&options.identifier, &options.token),
+            credential: Credential::new(&options.identifier, token),
             inbox: Inbox::new(limits).map_err(JoinError::Resources)?,
             room: RoomBell::new().map_err(JoinError::Resources)?,
             wake: Doorbell::create().map_err(JoinError::Resources)?,

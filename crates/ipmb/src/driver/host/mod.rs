@@ -7,7 +7,7 @@ mod store;
 
 use super::{Driver, token};
 use connection::Connection;
-use ipmb_core::{ConnId, Controller, Directory, Input, Output, Record, Settings};
+use ipmb_core::{ConnId, Controller, Directory, Input, Output, Record};
 use ipmb_lane::{LogRead, LogReader, LogWriter, Word};
 use ipmb_sys::{
     Channel, Credentials, Event, Interest, Listener, OwnedObject, ProcessWatch, Purpose, Seat,
@@ -81,8 +81,8 @@ impl Host {
         let others_present = driver.rendezvous.members_present()?;
         let mut outputs = Vec::new();
         let controller = Controller::new(
-            Settings::default(),
-            driver.endpoint.credential.clone(),
+            driver.settings(),
+            driver.credential(),
             generation,
             inherited,
             others_present,

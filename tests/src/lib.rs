@@ -6,10 +6,12 @@
 pub mod bad;
 pub mod crowd;
 pub mod failover;
+pub mod memory;
 pub mod names;
 mod picture;
 pub mod proc;
 pub mod traffic;
+pub mod users;
 
 pub use picture::Picture;
 
@@ -83,10 +85,19 @@ pub struct Peer {
 impl Peer {
     /// Starts the program `peer` in a role.
     pub fn start(role: &str, directory: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(peer_program())
-            .arg(role)
-            .arg(directory)
-            .args(arguments)
+        Self::spawn(Self::command(role, directory, arguments))
+    }
+
+    /// The command that starts it.
+    pub fn command(role: &str, directory: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(peer_program());
+        command.arg(role).arg(directory).args(arguments);
+        command
+    }
+
+    /// Starts the program `peer` by a command that was made for it.
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -52,6 +52,18 @@ pub fn thread_state(thread: u32) -> State {
     }
 }
 
+/// Whether all threads of a process are stopped, as by `SIGSTOP`.
+pub fn is_stopped(pid: u32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+    let stopped = |task: fs::DirEntry| {
+        let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.rsplit(") ")
+            .next()
+            .is_some_and(|rest| rest.starts_with('T'))
+    };
+    tasks.flatten().all(stopped)
+}
+
 /// What a thread has done so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activity {

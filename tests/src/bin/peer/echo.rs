@@ -1,7 +1,7 @@
 //! `echo LABEL ANSWER`: prints what it receives, and sends it on to the label ANSWER.
 
 use super::{Job, hear, say};
-use ipmb::{Message, Selector, label};
+use ipmb::{Message, RecvError, Selector, label};
 use std::thread;
 
 pub(super) fn run(job: &Job) {
@@ -10,7 +10,12 @@ pub(super) fn run(job: &Job) {
     let (sender, receiver) = ipmb::join::<String, String>(options, None).expect("joins");
     say("joined");
     thread::spawn(move || {
-        while let Ok(message) = receiver.recv(None) {
+        loop {
+            let message = match receiver.recv(None) {
+                Ok(message) => message,
+                Err(RecvError::Decode(_)) => continue,
+                Err(_) => return,
+            };
             say(format_args!("got {}", message.payload));
             let selector = Selector::unicast(answer.as_str());
             sender

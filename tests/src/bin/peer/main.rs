@@ -7,6 +7,8 @@ mod clerk;
 mod echo;
 mod filler;
 mod forker;
+mod guest;
+mod holder;
 mod idler;
 mod joiner;
 mod keeper;
@@ -15,7 +17,11 @@ mod namesake;
 mod parker;
 mod poller;
 mod poor;
+mod prober;
 mod pump;
+mod relay;
+mod scribbler;
+mod secretive;
 mod sink;
 mod source;
 mod speaker;
@@ -55,6 +61,8 @@ fn main() {
         "echo" => echo::run(&job),
         "filler" => filler::run(&job),
         "forker" => forker::run(&job),
+        "guest" => guest::run(&job),
+        "holder" => holder::run(&job),
         "idler" => idler::run(&job),
         "joiner" => joiner::run(&job),
         "keeper" => keeper::run(&job),
@@ -64,7 +72,11 @@ fn main() {
         "parker" => parker::run(&job),
         "poller" => poller::run(&job),
         "poor" => poor::run(&job),
+        "prober" => prober::run(&job),
         "pump" => pump::run(&job),
+        "relay" => relay::run(&job),
+        "secretive" => secretive::run(&job),
+        "scribbler" => scribbler::run(&job),
         "sink" => sink::run(&job),
         "source" => source::run(&job),
         "speaker" => speaker::run(&job),

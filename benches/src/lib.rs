@@ -7,9 +7,11 @@
 //! | `child` | one of the processes of a measurement: it connects, works, prints figures |
 //! | `processes` | starts them, waits for their figures with a deadline, kills them |
 //! | `compare` | which measurements there are, and in which order |
+//! | `attacks` | what becomes of ipmb 0.8.5, and of ours, when they are attacked |
 //! | `report` | tables, TSV, JSON |
 //! | `plot` | plots |
 
+mod attacks;
 mod child;
 mod compare;
 mod machine;
@@ -34,6 +36,11 @@ pub fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let Some((child::OPTION, rest)) = arguments.split_first().map(|(a, b)| (a.as_str(), b)) {
         return child::main(rest);
+    }
+    match arguments.split_first().map(|(a, b)| (a.as_str(), b)) {
+        Some((attacks::OPTION, [])) => return attacks::main(),
+        Some((attacks::PART, rest)) => return attacks::part(rest),
+        _ => {}
     }
     let options = match options::Options::parse(&arguments) {
         Ok(options) => options,

@@ -22,6 +22,8 @@ Compares ipmb with what one would use instead, between real processes.
   --json FILE        write the figures, their medians and the machine to a file
   --plots DIRECTORY  write plots (SVG): throughput by size, latencies, fan-out
   --list             list the systems
+
+  --attacks          instead: what becomes of ipmb 0.8.5, and of ours, when they are attacked
 ";
 
 pub(crate) struct Options {

@@ -1,6 +1,9 @@
 //! Tasks of the repository: `cargo xtask <task>`.
 
 mod fuzz;
+#[cfg(test)]
+mod claims;
+mod compare;
 mod run;
 mod steps;
 mod tool;
@@ -22,6 +25,8 @@ Tasks of the repository:
                                      fuzz the targets, all of them or those named, N seconds each (30)
                                      --all: install the tools that are missing
                                      --merge: take what was found into the repository
+  cargo xtask compare                what becomes of ipmb 0.8.5, and of ours, when they are
+                                     attacked: a table
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +36,7 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => test(rest),
         ["bench", rest @ ..] => bench(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
+        ["compare"] => compare::run(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             ExitCode::SUCCESS

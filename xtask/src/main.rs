@@ -1,9 +1,9 @@
 //! Tasks of the repository: `cargo xtask <task>`.
 
-mod fuzz;
 #[cfg(test)]
 mod claims;
 mod compare;
+mod fuzz;
 mod run;
 mod steps;
 mod tool;

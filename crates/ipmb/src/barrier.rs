@@ -1,6 +1,6 @@
 //! Process barriers, which spare each message its fences.
 
-use std::{sync::Once, thread};
+use std::sync::Once;
 
 /// Prepares for them, once. To be called before anything is shared.
 pub(crate) fn prepare() {
@@ -14,9 +14,7 @@ pub(crate) fn prepare() {
             return take_part();
         }
         // That takes some 10 ms, for which no join has to wait. Without it all goes on with fences.
-        let _ = thread::Builder::new()
-            .name("ipmb-barrier".into())
-            .spawn(take_part);
+        let _ = ipmb_sys::start_thread("ipmb-barrier", None, take_part);
     });
 }
 

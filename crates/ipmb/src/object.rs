@@ -55,7 +55,7 @@ impl Object {
         reason = "it can fail; the name is that of ipmb 0.8"
     )]
     pub fn clone(&self) -> io::Result<Self> {
-        self.0.try_clone().map(Self)
+        ipmb_sys::duplicate(&self.0).map(Self)
     }
 }
 

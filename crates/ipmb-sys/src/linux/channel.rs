@@ -11,12 +11,11 @@ use rustix::event::PollFlags;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg,
-    sendmsg, socketpair, sockopt,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 
 use super::poller::wait_for;
-use super::{BorrowedObject, Credentials, ForkGuard, OwnedObject, several};
+use super::{BorrowedObject, Credentials, ForkGuard, OwnedObject, call, several};
 
 /// Most bytes in one packet.
 pub const MAX_PACKET: usize = 32 * 1024;
@@ -108,15 +107,13 @@ impl Channel {
     /// Two ends connected to each other, one of them to be sent to a peer.
     pub fn pair() -> io::Result<(Self, Self)> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let (a, b) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let (a, b) = call::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags)?;
         Ok((a.into(), b.into()))
     }
 
     /// Takes a channel that a peer sent; `InvalidInput` if it is something else.
     pub fn from_object(object: OwnedObject) -> io::Result<Self> {
-        let kind = sockopt::socket_domain(&object)
-            .and_then(|domain| Ok((domain, sockopt::socket_type(&object)?)));
-        match kind {
+        match call::domain_and_type(object.as_fd()) {
             Ok((AddressFamily::UNIX, SocketType::SEQPACKET)) => Ok(object.into()),
             Ok(_) | Err(Errno::NOTSOCK) => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -150,7 +147,7 @@ impl Channel {
             control.push(SendAncillaryMessage::ScmRights(objects));
         }
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        match retry_on_intr(|| sendmsg(&self.socket, &parts, &mut control, flags)) {
+        match retry_on_intr(|| call::sendmsg(&self.socket, &parts, &mut control, flags)) {
             Ok(_) => Ok(()),
             Err(Errno::AGAIN | Errno::NOBUFS) => Err(ChannelSendError::Full),
             Err(Errno::TOOMANYREFS) => Err(ChannelSendError::TooManyInFlight),
@@ -246,7 +243,7 @@ impl Channel {
         let received = retry_recv(|| {
             let mut parts = [IoSliceMut::new(&mut count), IoSliceMut::new(buf)];
             let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-            recvmsg(&self.socket, &mut parts, &mut control, flags)
+            call::recvmsg(&self.socket, &mut parts, &mut control, flags)
         })?;
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(found) = message {
@@ -268,8 +265,7 @@ impl Channel {
         if count > 1 {
             return several::discard(self.as_fd(), count);
         }
-        let mut nothing = [0; 0];
-        retry_recv(|| recv(&self.socket, &mut nothing, RecvFlags::DONTWAIT))?;
+        retry_recv(|| call::recv_nothing(&self.socket, RecvFlags::DONTWAIT))?;
         Ok(1)
     }
 }

@@ -3,11 +3,11 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::ForkGuard;
 use super::lock::{self, Lock};
+use super::{ForkGuard, call};
 
 /// A numbered slot in a memory region, held until it is dropped or its process dies.
 ///
@@ -94,7 +94,7 @@ pub fn is_leased(object: BorrowedFd<'_>) -> bool {
 fn reopen(object: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let path = format!("/proc/self/fd/{}", object.as_raw_fd());
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    match retry_on_intr(|| open(path.as_str(), flags, Mode::empty())) {
+    match retry_on_intr(|| call::openat(CWD, path.as_str(), flags, Mode::empty())) {
         Ok(file) => Ok(file),
         Err(Errno::NOENT) => Err(io::Error::new(
             io::ErrorKind::Unsupported,

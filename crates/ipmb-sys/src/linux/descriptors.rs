@@ -1,8 +1,16 @@
-//! When there are no free descriptors.
+//! Second descriptors, and when there are no free ones.
 
 use std::io;
+use std::os::fd::AsFd;
 
 use rustix::io::Errno;
+
+use super::{OwnedObject, call};
+
+/// A second handle of the same object. Fails when the process has no descriptors left.
+pub fn duplicate(object: impl AsFd) -> io::Result<OwnedObject> {
+    Ok(call::duplicate(object)?)
+}
 
 /// What the system says when the process has no free descriptor.
 pub fn out_of_descriptors() -> io::Error {

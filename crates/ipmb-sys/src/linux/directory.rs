@@ -4,14 +4,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::{env, io};
 
-use rustix::fs::{
-    Access, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat, accessat, chmodat, fchmod,
-    flock, fstat, mkdirat, openat, stat,
-};
+use rustix::fs::{Access, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::geteuid;
 
-use super::ForkGuard;
+use super::{ForkGuard, call};
 
 /// Who can meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,20 +99,20 @@ impl RuntimeDirectory {
         })?;
         let created = create(&absolute, scope).map_err(failed)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = match retry_on_intr(|| openat(CWD, &absolute, flags, Mode::empty())) {
+        let directory = match retry_on_intr(|| call::openat(CWD, &absolute, flags, Mode::empty())) {
             Ok(directory) => directory,
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 return Err(RuntimeDirectoryError::NotADirectory { path: absolute });
             }
             Err(e) => return Err(failed(e)),
         };
-        let found = fstat(&directory).map_err(failed)?;
+        let found = call::fstat(&directory).map_err(failed)?;
         check(&found, &absolute, scope)?;
         if created {
             // The umask has taken bits away.
-            fchmod(&directory, scope.directory_mode()).map_err(failed)?;
+            call::fchmod(&directory, scope.directory_mode()).map_err(failed)?;
         }
-        match accessat(
+        match call::accessat(
             &directory,
             ".",
             Access::WRITE_OK | Access::EXEC_OK,
@@ -128,7 +125,7 @@ impl RuntimeDirectory {
             Err(e) => return Err(failed(e)),
         }
         // A courtesy to tmpfiles.d(5); without it the directory is as good.
-        let _ = flock(&directory, FlockOperation::NonBlockingLockShared);
+        let _ = call::flock(&directory, FlockOperation::NonBlockingLockShared);
         Ok(Self {
             _guard: ForkGuard::guard(directory.as_fd()),
             directory,
@@ -153,7 +150,7 @@ impl RuntimeDirectory {
 
     /// Gives a file in it the mode of its scope, whatever the umask.
     pub(crate) fn open_up(&self, name: &str) -> io::Result<()> {
-        Ok(chmodat(
+        Ok(call::chmodat(
             &self.directory,
             name,
             self.scope.file_mode(),
@@ -185,7 +182,7 @@ fn default_for_user() -> PathBuf {
     }
     if let Some(base) = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from)
         && base.is_absolute()
-        && stat(&base).is_ok_and(|found| found.st_uid == uid)
+        && call::stat(&base).is_ok_and(|found| found.st_uid == uid)
     {
         return base.join("ipmb");
     }
@@ -194,11 +191,11 @@ fn default_for_user() -> PathBuf {
 
 /// Whether it was not there before.
 fn create(path: &Path, scope: Scope) -> Result<bool, Errno> {
-    match mkdirat(CWD, path, scope.directory_mode()) {
+    match call::mkdirat(CWD, path, scope.directory_mode()) {
         Ok(()) => Ok(true),
         Err(Errno::EXIST) => Ok(false),
         // Whether it exists is what `open` will say.
-        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) if stat(path).is_ok() => Ok(false),
+        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) if call::stat(path).is_ok() => Ok(false),
         Err(e) => Err(e),
     }
 }

@@ -1,16 +1,15 @@
 //! What a sleeping receiver waits on. (eventfd(2))
 
-use std::fs;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, eventfd};
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::io::{Errno, ReadWriteFlags, preadv2, read, retry_on_intr, write};
+use rustix::event::EventfdFlags;
+use rustix::fs::OFlags;
+use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 
-use super::{OwnedObject, wait_readable};
+use super::{OwnedObject, call, wait_readable};
 
 /// Wakes its owner. Shared by sending the object; any number of processes may ring one doorbell.
 ///
@@ -24,7 +23,7 @@ pub struct Doorbell {
 impl Doorbell {
     /// A doorbell that was not rung. Fails when the process has no descriptors left.
     pub fn create() -> io::Result<Self> {
-        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let event = call::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self { event })
     }
 
@@ -33,7 +32,7 @@ impl Doorbell {
     /// Without `/proc` this cannot be told, and the object is believed.
     pub fn from_object(object: OwnedObject) -> io::Result<Self> {
         const KIND: &str = "anon_inode:[eventfd]";
-        match fs::read_link(format!("/proc/self/fd/{}", object.as_raw_fd())) {
+        match call::read_link(&format!("/proc/self/fd/{}", object.as_raw_fd())) {
             Ok(link) if link == Path::new(KIND) => {}
             Err(_) if !Path::new("/proc/self").exists() => {}
             Ok(_) => {
@@ -42,9 +41,9 @@ impl Doorbell {
                     "the object is no doorbell (eventfd): disconnect the peer that sent it",
                 ));
             }
-            Err(e) => return Err(e),
+            Err(e) => return Err(e.into()),
         }
-        fcntl_setfl(&object, fcntl_getfl(&object)? | OFlags::NONBLOCK)?;
+        call::set_flags(&object, call::get_flags(&object)? | OFlags::NONBLOCK)?;
         Ok(Self { event: object })
     }
 
@@ -55,7 +54,7 @@ impl Doorbell {
     pub fn ring(&self) {
         // EAGAIN: the counter is at its maximum, so it is rung. No other error can come from an
         // eventfd.
-        let _ = retry_on_intr(|| write(&self.event, &1_u64.to_ne_bytes()));
+        let _ = retry_on_intr(|| call::write(&self.event, &1_u64.to_ne_bytes()));
     }
 
     /// Forgets all rings so far. Clear first, then look for what there is to do, then wait.
@@ -64,10 +63,10 @@ impl Doorbell {
         // By flag of the call: a peer can take O_NONBLOCK from the object at any time.
         let cleared = retry_on_intr(|| {
             let mut into = [IoSliceMut::new(&mut count)];
-            preadv2(&self.event, &mut into, u64::MAX, ReadWriteFlags::NOWAIT)
+            call::preadv2(&self.event, &mut into, u64::MAX, ReadWriteFlags::NOWAIT)
         });
         if matches!(cleared, Err(Errno::OPNOTSUPP | Errno::NOSYS)) {
-            let _ = retry_on_intr(|| read(&self.event, &mut count));
+            let _ = retry_on_intr(|| call::read(&self.event, &mut count));
         }
     }
 
@@ -79,7 +78,7 @@ impl Doorbell {
     /// A second handle of the same doorbell.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self {
-            event: self.event.try_clone()?,
+            event: call::duplicate(&self.event)?,
         })
     }
 

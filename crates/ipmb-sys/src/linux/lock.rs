@@ -2,7 +2,11 @@
 //! with its last descriptor, so also when a process is killed. (`F_OFD_SETLK`, fcntl(2))
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
+
+use rustix::io::retry_on_intr;
+
+use super::call;
 
 #[derive(Clone, Copy)]
 pub(crate) enum Lock {
@@ -53,14 +57,6 @@ fn control(
     request.l_whence = libc::SEEK_SET as _;
     request.l_start = byte.into();
     request.l_len = 1;
-    loop {
-        // SAFETY: these commands take a pointer to a `flock`, which is live and ours.
-        if unsafe { libc::fcntl(file.as_raw_fd(), command, &mut request) } != -1 {
-            return Ok(request.l_type);
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
+    retry_on_intr(|| call::lock(file, command, &mut request))?;
+    Ok(request.l_type)
 }

@@ -3,12 +3,12 @@
 use std::io;
 use std::ops::RangeInclusive;
 
-use rustix::fs::{SealFlags, fcntl_get_seals, fstat, fstatfs};
+use rustix::fs::SealFlags;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
 use super::memory::{FIXED_SIZE, page_size};
-use super::{BorrowedObject, Mapping};
+use super::{BorrowedObject, Mapping, call};
 
 /// What a mapping is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub fn map_memory(
     if !seals.contains(FIXED_SIZE) {
         return Err(MapError::Unsealed);
     }
-    let stat = fstat(object).map_err(io::Error::from)?;
+    let stat = call::fstat(object).map_err(io::Error::from)?;
     if usize::try_from(stat.st_blksize) != Ok(page_size()) {
         must_be_on_tmpfs(object)?;
     }
@@ -86,7 +86,7 @@ pub fn is_immutable(object: BorrowedObject<'_>) -> bool {
 
 /// Only memory on tmpfs has seals, and huge pages.
 fn seals(object: BorrowedObject<'_>) -> Result<SealFlags, MapError> {
-    match fcntl_get_seals(object) {
+    match call::get_seals(object) {
         Ok(seals) => Ok(seals),
         Err(Errno::INVAL | Errno::BADF) => Err(MapError::NotMemory),
         Err(e) => Err(MapError::Io(e.into())),
@@ -98,7 +98,7 @@ fn seals(object: BorrowedObject<'_>) -> Result<SealFlags, MapError> {
 /// have their own. (Tmpfs may have that as well.)
 fn must_be_on_tmpfs(object: BorrowedObject<'_>) -> Result<(), MapError> {
     const TMPFS_MAGIC: u64 = 0x0102_1994;
-    let system = fstatfs(object).map_err(io::Error::from)?;
+    let system = call::fstatfs(object).map_err(io::Error::from)?;
     match system.f_type as u64 == TMPFS_MAGIC {
         true => Ok(()),
         false => Err(MapError::NotMemory),

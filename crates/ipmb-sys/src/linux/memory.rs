@@ -2,16 +2,14 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::OnceLock;
 
-use rustix::fs::{
-    FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create,
-};
-use rustix::io::{Errno, pwrite, retry_on_intr};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::mm::{MapFlags, ProtFlags};
 
-use super::OwnedObject;
+use super::{OwnedObject, call};
 
 /// A block of memory, mapped until it is dropped.
 ///
@@ -50,7 +48,7 @@ impl Mapping {
         flags: MapFlags,
     ) -> Result<Self, Errno> {
         // SAFETY: without a wish for an address, a new mapping disturbs no other.
-        let address = unsafe { mmap(ptr::null_mut(), len, protection, flags, object, 0)? };
+        let address = unsafe { call::mmap(len, protection, flags, object)? };
         let address = NonNull::new(address.cast()).ok_or(Errno::NOMEM)?;
         Ok(Self { address, len })
     }
@@ -60,7 +58,7 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: mapped by `new`, with this length, and nothing borrows from it. It cannot fail
         // with arguments that `mmap` gave.
-        let _ = unsafe { munmap(self.address.as_ptr().cast(), self.len) };
+        let _ = unsafe { call::munmap(self.address.as_ptr().cast(), self.len) };
     }
 }
 
@@ -99,7 +97,7 @@ pub fn create_memory(
         Purpose::Shared => SealFlags::empty(),
         Purpose::Published => SealFlags::FUTURE_WRITE,
     };
-    fcntl_add_seals(&object, FIXED_SIZE | write_seal | SealFlags::SEAL)?;
+    call::add_seals(&object, FIXED_SIZE | write_seal | SealFlags::SEAL)?;
     Ok((object, mapping))
 }
 
@@ -117,12 +115,12 @@ pub fn publish_bytes(bytes: &[&[u8]]) -> io::Result<OwnedObject> {
     for part in bytes {
         let mut rest = *part;
         while !rest.is_empty() {
-            let written = retry_on_intr(|| pwrite(&object, rest, offset))?;
+            let written = retry_on_intr(|| call::pwrite(&object, rest, offset))?;
             rest = rest.get(written..).unwrap_or_default();
             offset += written as u64;
         }
     }
-    fcntl_add_seals(&object, FIXED_SIZE | SealFlags::WRITE | SealFlags::SEAL)?;
+    call::add_seals(&object, FIXED_SIZE | SealFlags::WRITE | SealFlags::SEAL)?;
     Ok(object)
 }
 
@@ -149,11 +147,12 @@ fn new_object(len: usize) -> io::Result<OwnedFd> {
     }
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // Kernels from 6.3 on want to be told that nobody will execute it; older ones do not know how.
-    let object = memfd_create("ipmb", flags | MemfdFlags::NOEXEC_SEAL).or_else(|e| match e {
-        Errno::INVAL => memfd_create("ipmb", flags),
-        e => Err(e),
-    })?;
-    retry_on_intr(|| ftruncate(&object, len as u64))?;
+    let object =
+        call::memfd_create("ipmb", flags | MemfdFlags::NOEXEC_SEAL).or_else(|e| match e {
+            Errno::INVAL => call::memfd_create("ipmb", flags),
+            e => Err(e),
+        })?;
+    retry_on_intr(|| call::ftruncate(&object, len as u64))?;
     Ok(object)
 }
 
@@ -164,7 +163,7 @@ fn take_pages(object: &OwnedFd, len: u64) -> Result<(), Errno> {
     let mut offset = 0;
     while offset < len {
         let step = STEP.min(len - offset);
-        retry_on_intr(|| fallocate(object, FallocateFlags::empty(), offset, step))
+        retry_on_intr(|| call::fallocate(object, FallocateFlags::empty(), offset, step))
             .map_err(|e| if e == Errno::NOSPC { Errno::NOMEM } else { e })?;
         offset += step;
     }

@@ -1,12 +1,15 @@
 //! The Linux backend (5.10 and later).
 
 mod barrier;
+mod call;
 mod channel;
 mod claim;
 mod credentials;
 mod descriptors;
 mod directory;
 mod doorbell;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod fork;
 mod lock;
 mod map;
@@ -17,6 +20,7 @@ mod process;
 mod rendezvous;
 mod seat;
 mod several;
+mod thread;
 
 pub use barrier::{
     has_process_barrier, is_single_threaded, join_process_barriers, process_barrier,
@@ -24,7 +28,7 @@ pub use barrier::{
 pub use channel::{Channel, ChannelRecvError, ChannelSendError, MAX_OBJECTS, MAX_PACKET};
 pub use claim::{Claim, is_leased, lease};
 pub use credentials::{Credentials, namespaces};
-pub use descriptors::{is_out_of_descriptors, out_of_descriptors};
+pub use descriptors::{duplicate, is_out_of_descriptors, out_of_descriptors};
 pub use directory::{RuntimeDirectory, RuntimeDirectoryError, Scope};
 pub use doorbell::Doorbell;
 pub use fork::{ForkGuard, follow_forks, fork_generation};
@@ -36,6 +40,7 @@ pub use process::{ProcessWatch, boot_time_ns, has_one_processor, random};
 pub use rendezvous::{ConnectError, Rendezvous, Watch};
 pub use seat::{Listener, Seat};
 pub use several::{SMALL_PACKET, SmallPacket};
+pub use thread::start_thread;
 
 /// A kernel object that this process owns: on Linux a file descriptor.
 pub type OwnedObject = std::os::fd::OwnedFd;

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, FileType, Stat, statat};
+use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::RuntimeDirectory;
+use super::{RuntimeDirectory, call};
 
 /// Something is in the way of a bus in its runtime directory. It is left as it is, and never followed.
 ///
@@ -75,7 +75,7 @@ impl Obstacle {
                 | Errno::PROTOTYPE
         );
         let path = directory.path().join(name);
-        match statat(directory.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
+        match call::statat(directory.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) if (foreign || misfit) && found.st_uid != geteuid().as_raw() => {
                 let uid = found.st_uid;
                 Self::Foreign { path, uid }.into()

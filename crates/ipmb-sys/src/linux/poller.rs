@@ -4,10 +4,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::ForkGuard;
+use super::{ForkGuard, call};
 
 /// Waits for many objects at once.
 ///
@@ -52,7 +52,7 @@ const BATCH: usize = 64;
 impl Poller {
     /// A poller that waits for nothing yet. Fails when the process has no descriptors left.
     pub fn new() -> io::Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let epoll = call::epoll_create(epoll::CreateFlags::CLOEXEC)?;
         Ok(Self {
             _guard: ForkGuard::guard(epoll.as_fd()),
             epoll,
@@ -63,19 +63,29 @@ impl Poller {
     /// unique.
     pub fn add(&self, object: BorrowedFd<'_>, token: u64, interest: Interest) -> io::Result<()> {
         let data = epoll::EventData::new_u64(token);
-        Ok(epoll::add(&self.epoll, object, data, interest.flags())?)
+        Ok(call::epoll_add(
+            &self.epoll,
+            object,
+            data,
+            interest.flags(),
+        )?)
     }
 
     /// Changes token and interest; `NotFound` if the object is not in.
     pub fn modify(&self, object: BorrowedFd<'_>, token: u64, interest: Interest) -> io::Result<()> {
         let data = epoll::EventData::new_u64(token);
-        Ok(epoll::modify(&self.epoll, object, data, interest.flags())?)
+        Ok(call::epoll_modify(
+            &self.epoll,
+            object,
+            data,
+            interest.flags(),
+        )?)
     }
 
     /// Takes an object out; `NotFound` if it is not in. An event for it that a wait has already
     /// returned is the caller's to ignore.
     pub fn remove(&self, object: BorrowedFd<'_>) -> io::Result<()> {
-        Ok(epoll::delete(&self.epoll, object)?)
+        Ok(call::epoll_delete(&self.epoll, object)?)
     }
 
     /// Waits until something happens or the timeout ends (`None`: never), to the precision of the
@@ -92,7 +102,7 @@ impl Poller {
             Some(_) if !wait_readable(self.epoll.as_fd(), timeout)? => return Ok(()),
             Some(_) => Some(&no_wait),
         };
-        let count = retry_on_intr(|| epoll::wait(&self.epoll, &mut found[..], limit))?;
+        let count = retry_on_intr(|| call::epoll_wait(&self.epoll, &mut found[..], limit))?;
         events.extend(
             found
                 .into_iter()
@@ -161,7 +171,7 @@ pub(crate) fn wait_for(
             Some(end) => Timespec::try_from(end.saturating_duration_since(Instant::now())).ok(),
             None => None,
         };
-        match poll(&mut polled, left.as_ref()) {
+        match call::poll(&mut polled, left.as_ref()) {
             Ok(_) => return Ok(polled[0].revents()),
             Err(Errno::INTR) => {}
             Err(e) => return Err(e.into()),

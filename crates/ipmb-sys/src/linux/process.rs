@@ -5,11 +5,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::io::{Errno, retry_on_intr};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use rustix::rand::{GetRandomFlags, getrandom};
+use rustix::process::{Pid, PidfdFlags};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::wait_readable;
+use super::{call, wait_readable};
 
 /// The death of one process, to wait for.
 #[derive(Debug)]
@@ -26,7 +25,7 @@ impl ProcessWatch {
         let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
             return Ok(None);
         };
-        match pidfd_open(pid, PidfdFlags::empty()) {
+        match call::pidfd_open(pid, PidfdFlags::empty()) {
             Ok(process) => Ok(Some(Self { process })),
             Err(Errno::SRCH) => Ok(None),
             Err(e) => Err(e.into()),
@@ -50,7 +49,7 @@ impl AsFd for ProcessWatch {
 pub fn random(buf: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
     while let Some(rest) = buf.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        filled += retry_on_intr(|| getrandom(&mut *rest, GetRandomFlags::empty()))?;
+        filled += retry_on_intr(|| call::getrandom(rest))?;
     }
     Ok(())
 }
@@ -69,6 +68,5 @@ pub fn boot_time_ns() -> u64 {
 /// does not count: others run beside it.
 pub fn has_one_processor() -> bool {
     // A list of ranges, such as "0-3,8".
-    std::fs::read_to_string("/sys/devices/system/cpu/online")
-        .is_ok_and(|list| !list.contains(['-', ',']))
+    call::read_text("/sys/devices/system/cpu/online").is_ok_and(|list| !list.contains(['-', ',']))
 }

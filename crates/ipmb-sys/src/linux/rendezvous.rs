@@ -16,14 +16,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fchmod, fstat, mkfifoat, openat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::geteuid;
 
 use super::lock::{self, Lock};
 use super::poller::wait_for;
-use super::{BorrowedObject, Channel, ForkGuard, Obstacle, RuntimeDirectory, Scope, Seat};
+use super::{BorrowedObject, Channel, ForkGuard, Obstacle, RuntimeDirectory, Scope, Seat, call};
 
 /// One bus, seen from one endpoint that wants to join or has joined.
 #[derive(Debug)]
@@ -148,7 +148,7 @@ impl Rendezvous {
     /// `NotFound` if the lock file was removed or replaced: open the rendezvous again.
     pub fn try_seat(&self) -> io::Result<Option<Seat>> {
         let lock = self.place.open_lock(OFlags::RDWR)?;
-        let (ours, theirs) = (fstat(&self.watch)?, fstat(&lock)?);
+        let (ours, theirs) = (call::fstat(&self.watch)?, call::fstat(&lock)?);
         if (ours.st_dev, ours.st_ino) != (theirs.st_dev, theirs.st_ino) {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
@@ -250,22 +250,24 @@ impl Place {
         let flags = access | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let name = self.lock_name();
         let directory = self.directory.as_fd();
-        retry_on_intr(|| openat(directory, name.as_str(), flags, Mode::empty())).map_err(|error| {
-            Obstacle::explain(&self.directory, &name, error, |path| {
-                Obstacle::NotALockFile { path }
-            })
-        })
+        retry_on_intr(|| call::openat(directory, name.as_str(), flags, Mode::empty())).map_err(
+            |error| {
+                Obstacle::explain(&self.directory, &name, error, |path| {
+                    Obstacle::NotALockFile { path }
+                })
+            },
+        )
     }
 
     /// The reading end, of a file that is what it should be.
     fn open_lock_file(&self) -> io::Result<OwnedFd> {
         let mode = self.directory.scope().file_mode();
-        match mkfifoat(self.directory.as_fd(), self.lock_name(), mode) {
+        match call::mkfifoat(self.directory.as_fd(), self.lock_name(), mode) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(e.into()),
         }
         let lock = self.open_lock(OFlags::RDONLY)?;
-        let found = fstat(&lock)?;
+        let found = call::fstat(&lock)?;
         let ours = found.st_uid == geteuid().as_raw();
         let path = || self.directory.path().join(self.lock_name());
         if FileType::from_raw_mode(found.st_mode) != FileType::Fifo {
@@ -282,7 +284,7 @@ impl Place {
         }
         if ours && found.st_mode & 0o777 != mode.as_raw_mode() {
             // The umask of its creator.
-            fchmod(&lock, mode)?;
+            call::fchmod(&lock, mode)?;
         }
         Ok(lock)
     }
@@ -298,7 +300,7 @@ impl Place {
     fn hosts(&self) -> io::Result<Vec<u32>> {
         let prefix = format!("{:032x}.", self.key);
         let mut hosts = Vec::new();
-        for entry in Dir::read_from(self.directory.as_fd())? {
+        for entry in call::read_directory(self.directory.as_fd())? {
             let entry = entry?;
             let host = entry.file_name().to_str().ok().and_then(|name| {
                 let uid = name.strip_prefix(&prefix)?.strip_suffix(".sock")?;
@@ -308,7 +310,7 @@ impl Place {
             });
             let Some(uid) = host else { continue };
             // A link would lead to somebody else's socket.
-            let found = statat(
+            let found = call::statat(
                 self.directory.as_fd(),
                 entry.file_name(),
                 AtFlags::SYMLINK_NOFOLLOW,
@@ -325,7 +327,7 @@ impl Place {
     fn connect_to(&self, uid: u32) -> Result<Channel, ConnectError> {
         let address = self.address(&self.socket_name(uid))?;
         let socket = new_socket().map_err(refusal)?;
-        retry_on_intr(|| connect(&socket, &address)).map_err(|error| match error {
+        retry_on_intr(|| call::connect(&socket, &address)).map_err(|error| match error {
             Errno::PROTOTYPE => {
                 let name = self.socket_name(uid);
                 ConnectError::Io(self.not_a_socket(&name, error))
@@ -343,7 +345,7 @@ impl Place {
 
 pub(crate) fn new_socket() -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+    call::socket(AddressFamily::UNIX, SocketType::SEQPACKET, flags)
 }
 
 fn refusal(error: Errno) -> ConnectError {

@@ -4,14 +4,14 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, renameat, statat, unlinkat};
-use rustix::io::{Errno, read, retry_on_intr, write};
-use rustix::net::{Shutdown, SocketFlags, accept_with, bind, listen, shutdown};
+use rustix::fs::AtFlags;
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{Shutdown, SocketFlags};
 use rustix::process::geteuid;
 
 use super::lock;
 use super::rendezvous::{Place, SEAT, new_socket};
-use super::{Channel, ForkGuard};
+use super::{Channel, ForkGuard, call};
 
 /// The right to be controller, until it is dropped or its process dies.
 ///
@@ -59,13 +59,13 @@ impl Seat {
         let draft = format!("{name}.new");
         self.place.unlink(&draft)?;
         let socket = new_socket()?;
-        bind(&socket, &self.place.address(&draft)?)
+        call::bind(&socket, &self.place.address(&draft)?)
             .map_err(|error| self.place.not_a_socket(&draft, error))?;
         self.place.directory.open_up(&draft)?;
-        listen(&socket, BACKLOG)?;
+        call::listen(&socket, BACKLOG)?;
         let file = self.place.identity(&draft)?;
         let directory = self.place.directory.as_fd();
-        renameat(directory, draft.as_str(), directory, name.as_str())
+        call::renameat(directory, draft.as_str(), directory, name.as_str())
             .map_err(|error| self.place.not_a_socket(&name, error))?;
         let listener = Listener {
             _guard: ForkGuard::guard(socket.as_fd()),
@@ -74,7 +74,7 @@ impl Seat {
             file,
         };
         self.silence()?;
-        match retry_on_intr(|| write(&self.lock, &[1])) {
+        match retry_on_intr(|| call::write(&self.lock, &[1])) {
             // Full: somebody else wrote, and it is readable all the same.
             Ok(_) | Err(Errno::AGAIN) => Ok(listener),
             Err(e) => Err(e.into()),
@@ -87,7 +87,7 @@ impl Seat {
         // not keep us here.
         let mut bytes = [0; 4096];
         for _ in 0..256 {
-            match retry_on_intr(|| read(&self.lock, &mut bytes)) {
+            match retry_on_intr(|| call::read(&self.lock, &mut bytes)) {
                 Ok(_) => {}
                 Err(Errno::AGAIN) => break,
                 Err(e) => return Err(e.into()),
@@ -106,7 +106,7 @@ impl Listener {
     pub fn accept(&self) -> io::Result<Option<Channel>> {
         loop {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            match accept_with(&self.socket, flags) {
+            match call::accept(&self.socket, flags) {
                 Ok(socket) => return Ok(Some(socket.into())),
                 Err(Errno::AGAIN) => return Ok(None),
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
@@ -141,7 +141,7 @@ impl Drop for Seat {
 impl Drop for Listener {
     fn drop(&mut self) {
         // As above: nobody shall connect to what nobody accepts from.
-        let _ = shutdown(&self.socket, Shutdown::Both);
+        let _ = call::shutdown(&self.socket, Shutdown::Both);
     }
 }
 
@@ -154,12 +154,12 @@ impl AsFd for Listener {
 
 impl Place {
     fn identity(&self, name: &str) -> io::Result<(u64, u64)> {
-        let found = statat(self.directory.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let found = call::statat(self.directory.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok((found.st_dev, found.st_ino))
     }
 
     fn unlink(&self, name: &str) -> io::Result<()> {
-        match unlinkat(self.directory.as_fd(), name, AtFlags::empty()) {
+        match call::unlinkat(self.directory.as_fd(), name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(e) => Err(self.not_a_socket(name, e)),
         }

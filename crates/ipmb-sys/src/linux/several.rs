@@ -1,7 +1,6 @@
 //! Receiving several small packets at once. (recvmmsg(2); `SO_PEEK_OFF`, socket(7))
 
 use std::collections::VecDeque;
-use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -10,7 +9,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::OwnedObject;
 use super::channel::{HEADER_LEN, MAX_OBJECTS, Packet, judge, retry_recv};
-use super::{Channel, ChannelRecvError};
+use super::{Channel, ChannelRecvError, call};
 
 /// Most bytes in a packet for [`Channel::try_recv_small`].
 pub const SMALL_PACKET: usize = 16;
@@ -198,18 +197,7 @@ pub(super) fn discard(socket: BorrowedFd<'_>, count: usize) -> Result<usize, Cha
 /// What `SO_PEEK_OFF` is to be: a look at packets goes on behind those that were looked at, or (-1)
 /// always begins at the first.
 pub(super) fn set_peek_offset(socket: BorrowedFd<'_>, offset: libc::c_int) -> bool {
-    let len = size_of_val(&offset) as libc::socklen_t;
-    // SAFETY: a pointer to a live integer, and its length.
-    let set = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_PEEK_OFF,
-            (&raw const offset).cast(),
-            len,
-        )
-    };
-    set == 0
+    call::set_peek_offset(socket, offset).is_ok()
 }
 
 fn receive(
@@ -217,19 +205,8 @@ fn receive(
     heads: &mut [libc::mmsghdr],
     flags: libc::c_int,
 ) -> Result<usize, Errno> {
-    // SAFETY: the heads are live, and what they point to is, or they are zero, so that there is room for
-    // nothing; no timeout is a value, too.
-    let received = unsafe {
-        libc::recvmmsg(
-            socket.as_raw_fd(),
-            heads.as_mut_ptr(),
-            heads.len() as _,
-            flags as _,
-            std::ptr::null_mut(),
-        )
-    };
-    let error = || Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO);
-    usize::try_from(received).map_err(|_| error())
+    // SAFETY: what the heads point to is live, or they are zero, so that there is room for nothing.
+    unsafe { call::recvmmsg(socket, heads, flags) }
 }
 
 /// Memory for the kernel to write to.

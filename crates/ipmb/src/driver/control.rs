@@ -9,8 +9,8 @@ use crate::{
 use ipmb_core::{Body, EndpointId, ParkId, Quotas, Survivor, ToController, ToMember};
 use ipmb_lane::{LogReader, Memory, Word};
 use ipmb_sys::{
-    Access, ChannelRecvError, Event, Interest, Mapping, OwnedObject, is_immutable, map_memory,
-    page_size,
+    Access, ChannelRecvError, Event, Interest, Mapping, OwnedObject, duplicate, is_immutable,
+    map_memory, page_size,
 };
 use std::{io, os::fd::AsFd, sync::Arc, time::Instant};
 
@@ -87,14 +87,14 @@ impl Driver {
         let (doorbell, page, ready) = self.endpoint.inbox.objects();
         let mut objects = vec![
             doorbell.try_clone()?.into_object(),
-            page.try_clone()?,
-            ready.try_clone()?,
+            duplicate(page)?,
+            duplicate(ready)?,
         ];
         let survivor = match &self.membership {
             None => None,
             Some(membership) => {
-                objects.push(membership.beacon.try_clone()?);
-                objects.push(membership.directory.try_clone()?);
+                objects.push(duplicate(&membership.beacon)?);
+                objects.push(duplicate(&membership.directory)?);
                 Some(Survivor {
                     order: membership.order,
                     generation: membership.generation,

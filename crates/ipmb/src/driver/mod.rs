@@ -23,7 +23,7 @@ use std::{
     io,
     os::fd::AsFd,
     sync::Arc,
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -123,10 +123,7 @@ pub(crate) fn start(endpoint: Arc<Endpoint>, rendezvous: Rendezvous) -> io::Resu
         farewell: None,
         endpoint,
     };
-    thread::Builder::new()
-        .name("ipmb".into())
-        .stack_size(512 << 10)
-        .spawn(move || driver.run())
+    ipmb_sys::start_thread("ipmb", Some(512 << 10), move || driver.run())
 }
 
 impl Driver {

@@ -12,8 +12,8 @@ use crate::{
     region::Flight,
 };
 use ipmb_core::{Body, Correlation, MAX_INLINE_BODY, ParkId, Quotas, Selector, ToController};
-use ipmb_sys::{OwnedObject, boot_time_ns, publish_bytes};
-use std::{collections::BTreeMap, io, os::fd::AsFd, sync::Arc, time::Duration};
+use ipmb_sys::{OwnedObject, boot_time_ns, duplicate, publish_bytes};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 /// The messages of this endpoint that are parked or being parked, by their number.
 #[derive(Default)]
@@ -81,7 +81,7 @@ impl ParkedMessage {
             Body::Object { len }
         };
         for object in &self.objects {
-            objects.push(object.as_fd().try_clone_to_owned()?);
+            objects.push(duplicate(object)?);
         }
         let left = self.deadline.saturating_sub(boot_time_ns());
         let selector = Selector {

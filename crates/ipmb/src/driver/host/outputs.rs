@@ -3,7 +3,7 @@
 use super::{Host, raise, read_old_directory};
 use crate::driver::{Driver, token};
 use ipmb_core::{Attachment, ConnId, Input, Output};
-use ipmb_sys::{Interest, OwnedObject, ProcessWatch};
+use ipmb_sys::{Interest, OwnedObject, ProcessWatch, duplicate};
 use std::{
     io,
     os::fd::AsFd,
@@ -130,8 +130,8 @@ impl Host {
         self.store.prepare_pairs(attach)?;
         for &attachment in attach {
             match attachment {
-                Attachment::Directory => objects.push(self.directory.try_clone()?),
-                Attachment::Beacon => objects.push(self.beacon.try_clone()?),
+                Attachment::Directory => objects.push(duplicate(&self.directory)?),
+                Attachment::Beacon => objects.push(duplicate(&self.beacon)?),
                 // Given away, and so only when nothing can fail any more.
                 Attachment::PairEnd { .. } => {}
                 other => self.store.collect(other, &mut objects)?,

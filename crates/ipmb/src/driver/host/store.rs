@@ -1,7 +1,7 @@
 //! The objects that a controller holds for the members.
 
 use ipmb_core::{Attachment, EndpointId, ParkId, Side};
-use ipmb_sys::{Channel, OwnedObject};
+use ipmb_sys::{Channel, OwnedObject, duplicate};
 use std::{collections::HashMap, io};
 
 #[derive(Default)]
@@ -25,7 +25,7 @@ impl Store {
         let [doorbell, page, ready, ..] = objects else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let kept = [doorbell.try_clone()?, page.try_clone()?, ready.try_clone()?];
+        let kept = [duplicate(doorbell)?, duplicate(page)?, duplicate(ready)?];
         self.endpoints.insert(id, kept);
         Ok(())
     }
@@ -56,7 +56,7 @@ impl Store {
             Attachment::ReadySet(id) => objects.push(self.of_endpoint(id, 2)?),
             Attachment::ParkedBody(id) => {
                 let parked = self.parked.get(&id).and_then(|parked| parked.body.as_ref());
-                objects.push(parked.ok_or(io::ErrorKind::NotFound)?.try_clone()?);
+                objects.push(duplicate(parked.ok_or(io::ErrorKind::NotFound)?)?);
             }
             Attachment::ParkedObjects(id) => {
                 for object in self
@@ -65,7 +65,7 @@ impl Store {
                     .into_iter()
                     .flat_map(|parked| &parked.objects)
                 {
-                    objects.push(object.try_clone()?);
+                    objects.push(duplicate(object)?);
                 }
             }
             _ => return Err(io::ErrorKind::Unsupported.into()),
@@ -75,7 +75,7 @@ impl Store {
 
     fn of_endpoint(&self, id: EndpointId, which: usize) -> io::Result<OwnedObject> {
         let objects = self.endpoints.get(&id).ok_or(io::ErrorKind::NotFound)?;
-        objects[which].try_clone()
+        duplicate(&objects[which])
     }
 
     /// Makes the pairs of which ends are to be attached, if they are not made yet.

@@ -111,10 +111,16 @@ impl Channel {
         Ok((a.into(), b.into()))
     }
 
-    /// Takes a channel that a peer sent; `InvalidInput` if it is something else.
+    /// Takes a channel that a peer sent, once it is [examined](Self::examine).
     pub fn from_object(object: OwnedObject) -> io::Result<Self> {
-        match call::domain_and_type(object.as_fd()) {
-            Ok((AddressFamily::UNIX, SocketType::SEQPACKET)) => Ok(object.into()),
+        Self::examine(object.as_fd())?;
+        Ok(object.into())
+    }
+
+    /// Whether what a peer sent is a channel; `InvalidInput` if it is something else.
+    pub fn examine(object: BorrowedFd<'_>) -> io::Result<()> {
+        match call::domain_and_type(object) {
+            Ok((AddressFamily::UNIX, SocketType::SEQPACKET)) => Ok(()),
             Ok(_) | Err(Errno::NOTSOCK) => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "the object is no channel (seqpacket socket): disconnect the peer that sent it",

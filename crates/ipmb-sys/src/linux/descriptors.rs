@@ -24,3 +24,23 @@ pub fn is_out_of_descriptors(error: &io::Error) -> bool {
         Some(Errno::MFILE | Errno::NFILE)
     )
 }
+
+/// Whether the system has no room for what it was asked for, and may have some later: descriptors,
+/// memory, buffers, threads.
+pub fn is_lack(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::MFILE
+                | Errno::NFILE
+                | Errno::NOMEM
+                | Errno::NOBUFS
+                | Errno::NOSPC
+                | Errno::AGAIN
+                | Errno::TOOMANYREFS
+        )
+    ) || matches!(
+        error.kind(),
+        io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock
+    )
+}

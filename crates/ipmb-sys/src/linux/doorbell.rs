@@ -27,10 +27,17 @@ impl Doorbell {
         Ok(Self { event })
     }
 
-    /// Takes a doorbell that a peer sent; `InvalidInput` if it is something else.
+    /// Takes a doorbell that a peer sent, once it is [examined](Self::examine).
+    pub fn from_object(object: OwnedObject) -> io::Result<Self> {
+        Self::examine(object.as_fd())?;
+        Ok(object.into())
+    }
+
+    /// Whether what a peer sent is a doorbell, which will not block us; `InvalidInput` if it is
+    /// something else.
     ///
     /// Without `/proc` this cannot be told, and the object is believed.
-    pub fn from_object(object: OwnedObject) -> io::Result<Self> {
+    pub fn examine(object: BorrowedFd<'_>) -> io::Result<()> {
         const KIND: &str = "anon_inode:[eventfd]";
         match call::read_link(&format!("/proc/self/fd/{}", object.as_raw_fd())) {
             Ok(link) if link == Path::new(KIND) => {}
@@ -43,8 +50,8 @@ impl Doorbell {
             }
             Err(e) => return Err(e.into()),
         }
-        call::set_flags(&object, call::get_flags(&object)? | OFlags::NONBLOCK)?;
-        Ok(Self { event: object })
+        let flags = call::get_flags(object)? | OFlags::NONBLOCK;
+        Ok(call::set_flags(object, flags)?)
     }
 
     /// Wakes whoever waits, now or next. Wakes nobody twice before a [`clear`](Self::clear).
@@ -85,6 +92,13 @@ impl Doorbell {
     /// The object, to be sent or closed.
     pub fn into_object(self) -> OwnedObject {
         self.event
+    }
+}
+
+impl From<OwnedObject> for Doorbell {
+    /// The object has to be one; see [`Doorbell::from_object`] if a peer sent it.
+    fn from(event: OwnedObject) -> Self {
+        Self { event }
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::RangeInclusive;
 
 use rustix::fs::SealFlags;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{MapFlags, ProtFlags};
 
 use super::memory::{FIXED_SIZE, page_size};
@@ -79,9 +79,15 @@ pub fn map_memory(
 
 /// Whether neither size nor contents of the object can ever change: what
 /// [`publish_bytes`](super::publish_bytes) makes.
-pub fn is_immutable(object: BorrowedObject<'_>) -> bool {
-    seals(object).is_ok_and(|seals| seals.contains(FIXED_SIZE | SealFlags::WRITE))
-        && must_be_on_tmpfs(object).is_ok()
+///
+/// # Errors
+///
+/// [`MapError::NotMemory`], and what the system says if it cannot be told now.
+pub fn is_immutable(object: BorrowedObject<'_>) -> Result<bool, MapError> {
+    if !seals(object)?.contains(FIXED_SIZE | SealFlags::WRITE) {
+        return Ok(false);
+    }
+    must_be_on_tmpfs(object).map(|()| true)
 }
 
 /// Only memory on tmpfs has seals, and huge pages.
@@ -98,7 +104,7 @@ fn seals(object: BorrowedObject<'_>) -> Result<SealFlags, MapError> {
 /// have their own. (Tmpfs may have that as well.)
 fn must_be_on_tmpfs(object: BorrowedObject<'_>) -> Result<(), MapError> {
     const TMPFS_MAGIC: u64 = 0x0102_1994;
-    let system = call::fstatfs(object).map_err(io::Error::from)?;
+    let system = retry_on_intr(|| call::fstatfs(object)).map_err(io::Error::from)?;
     match system.f_type as u64 == TMPFS_MAGIC {
         true => Ok(()),
         false => Err(MapError::NotMemory),

@@ -1,6 +1,6 @@
 //! What the controller says, and what we tell it.
 
-use super::{Driver, LACK_TIME, Later, Phase, token};
+use super::{Driver, LACK_TIME, Later, Phase, pairs::Introduction, token};
 use crate::{
     endpoint::{Bearings, Fate, ParkState, Status},
     inbox::{Arrival, Delivery},
@@ -9,7 +9,7 @@ use crate::{
 use ipmb_core::{Body, EndpointId, ParkId, Quotas, Survivor, ToController, ToMember};
 use ipmb_lane::{LogReader, Memory, Word};
 use ipmb_sys::{
-    Access, ChannelRecvError, Event, Interest, Mapping, OwnedObject, duplicate, is_immutable,
+    Access, ChannelRecvError, Event, Interest, MapError, OwnedObject, duplicate, is_immutable,
     map_memory, page_size,
 };
 use std::{io, os::fd::AsFd, sync::Arc, time::Instant};
@@ -179,6 +179,8 @@ impl Driver {
         match message {
             ToMember::Deliver { id, body, .. } => match delivery(id, body, objects) {
                 Ok(delivery) => self.deliveries.push(delivery),
+                // The controller has it still, and gives it out again.
+                Err(error) if error.kind() != io::ErrorKind::InvalidData => self.lack(error),
                 Err(error) => {
                     tracing::warn!(%error, "a parked message cannot be read");
                 }
@@ -202,7 +204,12 @@ impl Driver {
                 peer, pid, limits, ..
             } => {
                 let objects = <[_; 4]>::try_from(objects).map_err(|_| ())?;
-                self.introduced(peer, pid, limits, objects);
+                self.introduced(Introduction {
+                    id: peer,
+                    pid,
+                    limits,
+                    objects,
+                });
             }
             ToMember::NoSuchPeer { peer } => self.no_such_peer(peer),
             ToMember::Parked { sequence } => self.settle(sequence, Some(ParkState::Held)),
@@ -272,9 +279,11 @@ fn bearings(membership: &Membership) -> io::Result<Bearings> {
 }
 
 pub(super) fn map(object: &OwnedObject, access: Access, most: usize) -> io::Result<Shared> {
-    let mapping: Mapping =
-        map_memory(object.as_fd(), access, page_size()..=most).map_err(io::Error::other)?;
-    Ok(Shared::new(mapping))
+    match map_memory(object.as_fd(), access, page_size()..=most) {
+        Ok(mapping) => Ok(Shared::new(mapping)),
+        Err(MapError::Io(error)) => Err(error),
+        Err(error) => Err(io::Error::other(error)),
+    }
 }
 
 fn delivery(id: ParkId, body: Body, mut objects: Vec<OwnedObject>) -> io::Result<Delivery> {
@@ -293,12 +302,16 @@ fn delivery(id: ParkId, body: Body, mut objects: Vec<OwnedObject>) -> io::Result
 
 /// Copies the body of a parked message, which nobody can change any more.
 fn read_body(object: &OwnedObject, len: u64) -> io::Result<Vec<u8>> {
-    if !is_immutable(object.as_fd()) {
+    let refused = |error| match error {
+        MapError::Io(error) => error,
+        error => io::Error::new(io::ErrorKind::InvalidData, error),
+    };
+    if !is_immutable(object.as_fd()).map_err(refused)? {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let len = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidData)?;
-    let mapping = map_memory(object.as_fd(), Access::ReadOnly, len.max(1)..=usize::MAX)
-        .map_err(io::Error::other)?;
+    let mapping =
+        map_memory(object.as_fd(), Access::ReadOnly, len.max(1)..=usize::MAX).map_err(refused)?;
     let memory = Shared::new(mapping);
     let mut bytes = vec![0; len];
     // SAFETY: the mapping has at least `len` bytes (it was checked when it was made), and the

@@ -16,14 +16,14 @@ use control::Membership;
 use doubt::Doubt;
 use host::Host;
 use ipmb_core::{Assembler, Credential, Election, ElectionAction, Greeter, ParkId, Standing};
-use ipmb_sys::{Credentials, Event, Interest, OwnedObject, Poller, Rendezvous};
+use ipmb_sys::{Credentials, Event, Interest, OwnedObject, Poller, Rendezvous, is_lack};
 use pairs::Pairs;
 use std::{
     collections::VecDeque,
     io,
     os::fd::AsFd,
     sync::Arc,
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -131,9 +131,17 @@ impl Driver {
         self.seek(self.election.start());
         let mut events = Vec::new();
         while !self.is_done() {
-            if let Err(error) = self.poller.wait(&mut events, self.timeout()) {
-                self.end(Fate::Resources(error.to_string(), error.raw_os_error()));
-                break;
+            match self.poller.wait(&mut events, self.timeout()) {
+                Ok(()) => {}
+                Err(error) if is_lack(&error) && self.membership.is_some() => {
+                    // What happens meanwhile is still there afterwards.
+                    tracing::warn!(%error, "nothing can be waited for yet");
+                    thread::sleep(LACK_TIME);
+                }
+                Err(error) => {
+                    self.end(Fate::Resources(error.to_string(), error.raw_os_error()));
+                    break;
+                }
             }
             for event in &events {
                 self.handle(event);
@@ -224,15 +232,15 @@ impl Driver {
         let boot = [host, parked].into_iter().flatten().min();
         let boot = boot.map(|at| Duration::from_nanos(at.saturating_sub(clock)));
         let later = self.later.as_ref().map(|(at, _)| *at);
-        let wall = [later, self.farewell, self.end_of_patience()]
-            .into_iter()
-            .flatten()
-            .min();
+        let introductions = self.pairs.try_again;
+        let wall = [later, self.farewell, self.end_of_patience(), introductions];
+        let wall = wall.into_iter().flatten().min();
         let wall = wall.map(|at| at.saturating_duration_since(Instant::now()));
         [boot, wall].into_iter().flatten().min()
     }
 
     fn do_what_is_due(&mut self) {
+        self.use_introductions();
         if let Some((at, what)) = self.later
             && Instant::now() >= at
         {

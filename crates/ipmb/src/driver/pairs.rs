@@ -1,20 +1,32 @@
 //! The channels to other endpoints: who is introduced to whom, and who is gone.
 
-use super::{Driver, token};
+use super::{Driver, LACK_TIME, token};
 use crate::{
-    endpoint::reach,
+    endpoint::SharedPages,
     inbox::{Arrival, PairId},
     peer::{Contact, Line, PairPacket},
 };
 use ipmb_core::{EndpointId, ReceiveLimits, ToController};
-use ipmb_sys::{Channel, Doorbell, Event, Interest, OwnedObject};
-use std::{collections::HashMap, io, os::fd::AsFd, sync::Arc};
+use ipmb_sys::{Channel, ChannelSendError, Doorbell, Event, Interest, OwnedObject, is_lack};
+use std::{collections::HashMap, io, os::fd::AsFd, sync::Arc, time::Instant};
 
 /// All channels to other endpoints.
 #[derive(Default)]
 pub(super) struct Pairs {
     made: PairId,
     pairs: HashMap<PairId, Pair>,
+    /// For which there was no memory, and when there may be some.
+    unused: Vec<Introduction>,
+    pub(super) try_again: Option<Instant>,
+}
+
+/// What the controller tells of a peer.
+pub(super) struct Introduction {
+    pub(super) id: EndpointId,
+    pub(super) pid: u32,
+    pub(super) limits: ReceiveLimits,
+    /// A channel, and of the peer its doorbell, the page that says whether it sleeps, its ready set.
+    pub(super) objects: [OwnedObject; 4],
 }
 
 struct Pair {
@@ -35,23 +47,35 @@ enum Stage {
 }
 
 impl Driver {
-    pub(super) fn introduced(
-        &mut self,
-        id: EndpointId,
-        pid: u32,
-        limits: ReceiveLimits,
-        objects: [OwnedObject; 4],
-    ) {
-        match self.meet(id, pid, limits, objects) {
+    pub(super) fn introduced(&mut self, introduction: Introduction) {
+        let id = introduction.id;
+        match self.meet(introduction) {
             Ok(()) => {
                 self.endpoint.link().wanted.remove(&id);
             }
-            Err(error) => {
+            Err((introduction, error)) => {
+                let pid = introduction.pid;
                 tracing::warn!(%id, pid, %error, "an introduction cannot be used");
+                if is_lack(&error) {
+                    // Nobody would introduce us again.
+                    self.pairs.unused.push(introduction);
+                    let again = Instant::now() + LACK_TIME;
+                    self.pairs.try_again.get_or_insert(again);
+                }
                 return self.endpoint.report_lack(error);
             }
         }
         self.endpoint.room.announce();
+    }
+
+    /// Uses the introductions for which something was lacking.
+    pub(super) fn use_introductions(&mut self) {
+        if self.pairs.try_again.is_some_and(|at| Instant::now() >= at) {
+            self.pairs.try_again = None;
+            for introduction in std::mem::take(&mut self.pairs.unused) {
+                self.introduced(introduction);
+            }
+        }
     }
 
     pub(super) fn no_such_peer(&mut self, id: EndpointId) {
@@ -75,23 +99,33 @@ impl Driver {
         }
     }
 
-    fn meet(
-        &mut self,
-        id: EndpointId,
-        pid: u32,
-        limits: ReceiveLimits,
-        objects: [OwnedObject; 4],
-    ) -> io::Result<()> {
-        let [channel, doorbell, page, ready] = objects;
-        let channel = Arc::new(Channel::from_object(channel)?);
-        let doorbell = Doorbell::from_object(doorbell)?;
-        let reach = reach(Arc::clone(&channel), doorbell, page.as_fd(), ready.as_fd())?;
-        self.pairs.made += 1;
-        let number = self.pairs.made;
-        self.poller
-            .add(channel.as_fd(), token::PAIR | number, Interest::Readable)?;
-        // A new channel takes one small packet.
-        let _ = channel.try_send(&PairPacket::Hello.encode(), &[]);
+    fn meet(&mut self, introduction: Introduction) -> Result<(), (Introduction, io::Error)> {
+        let number = self.pairs.made + 1;
+        let shared = match self.prepare(number, &introduction.objects) {
+            Ok(shared) => shared,
+            Err(error) => return Err((introduction, error)),
+        };
+        let Introduction {
+            id,
+            pid,
+            limits,
+            objects: [channel, doorbell, page, ready],
+        } = introduction;
+        let channel = Channel::from(channel);
+        // Who never hears it holds objects back for ever.
+        if let Some(error) = refused(channel.try_send(&PairPacket::Hello.encode(), &[])) {
+            let _ = self.poller.remove(channel.as_fd());
+            let introduction = Introduction {
+                id,
+                pid,
+                limits,
+                objects: [channel.into(), doorbell, page, ready],
+            };
+            return Err((introduction, error));
+        }
+        self.pairs.made = number;
+        let channel = Arc::new(channel);
+        let reach = shared.reach(Arc::clone(&channel), Doorbell::from(doorbell));
         self.endpoint
             .inbox
             .arrive(Arrival::Sender(number, id, pid, Arc::clone(&channel)));
@@ -120,6 +154,18 @@ impl Driver {
             Contact::Gone => Contact::Gone,
         };
         Ok(())
+    }
+
+    /// All that can fail.
+    fn prepare(&self, number: PairId, objects: &[OwnedObject; 4]) -> io::Result<SharedPages> {
+        let [channel, doorbell, page, ready] = objects;
+        Channel::examine(channel.as_fd())?;
+        Doorbell::examine(doorbell.as_fd())?;
+        let shared = SharedPages::map(page.as_fd(), ready.as_fd())?;
+        let token = token::PAIR | number;
+        self.poller
+            .add(channel.as_fd(), token, Interest::Readable)?;
+        Ok(shared)
     }
 
     fn read_pair(&mut self, number: PairId) {
@@ -200,5 +246,15 @@ impl Driver {
             again: true,
         };
         self.endpoint.tell_controller(&mut link, &message);
+    }
+}
+
+/// Why a packet could not be sent, if it may be sent later.
+fn refused(sent: Result<(), ChannelSendError>) -> Option<io::Error> {
+    match sent {
+        // That the peer is gone will show.
+        Ok(()) | Err(ChannelSendError::Disconnected) => None,
+        Err(ChannelSendError::Io(error)) => Some(error),
+        Err(_) => Some(io::ErrorKind::WouldBlock.into()),
     }
 }

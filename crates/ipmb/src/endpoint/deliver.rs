@@ -422,7 +422,7 @@ mod tests {
     use super::*;
     use crate::{
         Options,
-        endpoint::reach,
+        endpoint::SharedPages,
         label,
         peer::{Line, Reach},
     };
@@ -435,8 +435,8 @@ mod tests {
         let (ours, theirs) = Channel::pair().unwrap();
         let (doorbell, page, ready) = endpoint.inbox.objects();
         let doorbell = doorbell.try_clone().unwrap();
-        let reach = reach(Arc::new(ours), doorbell, page.as_fd(), ready.as_fd()).unwrap();
-        (reach, theirs)
+        let shared = SharedPages::map(page.as_fd(), ready.as_fd()).unwrap();
+        (shared.reach(Arc::new(ours), doorbell), theirs)
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use super::park::ParkTable;
 use crate::{JoinError, Version};
 use ipmb_core::{EndpointId, Framer};
-use ipmb_sys::{Channel, ChannelSendError, MAX_OBJECTS, MAX_PACKET, Obstacle, OwnedObject};
+use ipmb_sys::{
+    Channel, ChannelSendError, MAX_OBJECTS, MAX_PACKET, Obstacle, OwnedObject, is_lack,
+};
 use std::{
     collections::{HashMap, VecDeque},
     io,
@@ -138,6 +140,7 @@ impl Pipe {
                     return Ok(false);
                 }
                 Err(ChannelSendError::Disconnected) => return Err(Broken),
+                Err(ChannelSendError::Io(error)) if is_lack(&error) => return Ok(false),
                 Err(error) => {
                     tracing::warn!(%error, "a control message cannot be sent");
                     return Err(Broken);

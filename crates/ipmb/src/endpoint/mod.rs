@@ -129,12 +129,8 @@ impl Endpoint {
     pub(crate) fn meet_ourselves(&self, peer: &Peer, contact: &mut Contact) -> io::Result<()> {
         let (to, from) = Channel::pair()?;
         let (doorbell, page, ready) = self.inbox.objects();
-        let reach = reach(
-            Arc::new(to),
-            doorbell.try_clone()?,
-            page.as_fd(),
-            ready.as_fd(),
-        )?;
+        let shared = SharedPages::map(page.as_fd(), ready.as_fd())?;
+        let reach = shared.reach(Arc::new(to), doorbell.try_clone()?);
         let mut line = Line::new(reach, peer.limits, true);
         line.open(self.room.doorbell())?;
         *contact = Contact::Line(Box::new(line));
@@ -170,21 +166,31 @@ impl Drop for Endpoint {
     }
 }
 
-/// What an introduction brings, made usable.
-pub(crate) fn reach(
-    channel: Arc<Channel>,
-    doorbell: Doorbell,
-    page: BorrowedObject<'_>,
-    ready: BorrowedObject<'_>,
-) -> io::Result<Reach> {
-    let page = map(page, Access::ReadOnly, page_size())?;
-    let ready = map(ready, Access::ReadWrite, READY_LEN)?;
-    Ok(Reach {
-        channel,
-        doorbell,
-        waker: Waker::new(page).map_err(io::Error::other)?,
-        ready: ReadySet::new(ready).map_err(io::Error::other)?,
-    })
+/// What a receiver shares with those who send to it.
+pub(crate) struct SharedPages {
+    waker: Waker<Shared>,
+    ready: ReadySet<Shared>,
+}
+
+impl SharedPages {
+    pub(crate) fn map(page: BorrowedObject<'_>, ready: BorrowedObject<'_>) -> io::Result<Self> {
+        let page = map(page, Access::ReadOnly, page_size())?;
+        let ready = map(ready, Access::ReadWrite, READY_LEN)?;
+        Ok(Self {
+            waker: Waker::new(page).map_err(io::Error::other)?,
+            ready: ReadySet::new(ready).map_err(io::Error::other)?,
+        })
+    }
+
+    pub(crate) fn reach(self, channel: Arc<Channel>, doorbell: Doorbell) -> Reach {
+        let Self { waker, ready } = self;
+        Reach {
+            channel,
+            doorbell,
+            waker,
+            ready,
+        }
+    }
 }
 
 fn map(object: BorrowedObject<'_>, access: Access, len: usize) -> io::Result<Shared> {

@@ -37,6 +37,10 @@ pub(super) struct Source {
     lanes: VecDeque<Consumer<Shared>>,
     /// Lanes that the sender has offered so far.
     offered: u32,
+    /// What was offered last, while there is no memory to map it.
+    unmapped: Option<[OwnedObject; 2]>,
+    /// The channel could not be read for want of something, and there may be a first lane in it.
+    starved: bool,
     /// Packets from the channel that are not read yet.
     packets: VecDeque<SmallPacket>,
     /// So many came at once the last time.
@@ -123,6 +127,8 @@ impl Source {
             room: None,
             lanes: VecDeque::new(),
             offered: 0,
+            unmapped: None,
+            starved: false,
             packets: VecDeque::new(),
             arrived: 0,
             objects: VecDeque::new(),
@@ -142,7 +148,7 @@ impl Source {
     pub(super) fn has_news(&self) -> bool {
         match self.lanes.front() {
             Some(lane) => lane.has_news() || lane.is_retired() || self.stalled.is_some(),
-            None => false,
+            None => self.starved,
         }
     }
 
@@ -201,6 +207,10 @@ impl Source {
                 Stalled::Attached(pending) => self.complete(*pending, buffer),
                 Stalled::Unopened(tag) => self.open_tagged(tag, buffer),
             };
+        }
+        if self.lanes.is_empty() && self.starved {
+            self.channel_news()?;
+            return Ok(Pull::More);
         }
         let Some(lane) = self.lanes.front_mut() else {
             return Ok(Pull::Nothing);
@@ -369,7 +379,13 @@ impl Source {
 
     /// Reads what the channel holds in front of the first lane.
     pub(super) fn channel_news(&mut self) -> Result<(), PullError> {
-        while self.lanes.is_empty() && self.read_channel()? {}
+        while self.lanes.is_empty() {
+            let read = self.read_channel();
+            self.starved = matches!(read, Err(PullError::Resources(_)));
+            if !read? {
+                break;
+            }
+        }
         Ok(())
     }
 

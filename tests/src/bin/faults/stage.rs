@@ -15,7 +15,7 @@ use ipmb_tests::Bus;
 use crate::ledger::{Content, Fate, Ledger, Parcel, filler_of};
 
 /// Far beyond what anything takes that does not hang, also on a busy machine.
-const LONG: Duration = Duration::from_secs(10);
+const LONG: Duration = Duration::from_secs(5);
 /// What a call may wait for where nothing will come, because all calls of a kind fail.
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -73,7 +73,9 @@ impl Stage {
 
     /// How long a call may take.
     pub fn patience(&self) -> Duration {
-        match self.is_armed() && self.lasts() {
+        let hopeless = self.is_armed() && self.lasts();
+        // Where one thing hangs, most others do.
+        match hopeless || !self.late.lock().expect("no thread panics").is_empty() {
             true => SHORT,
             false => LONG,
         }
@@ -283,7 +285,7 @@ impl Stage {
             let Some((number, message)) = entered else {
                 return;
             };
-            match from.sender.send_timeout(message, LONG) {
+            match from.sender.send_timeout(message, self.patience()) {
                 Ok(()) => {
                     self.ledger().settle(number, Fate::Sent);
                     return self.receive_all(to);

@@ -94,9 +94,9 @@ impl Table {
             text.push('\n');
         }
         if lies {
-            text += "\n* The call says that somebody is dead who lives, or something taken that is \
-                     free. What follows from that\n  may be lost; checked are panics, hangs, and \
-                     what is left behind.\n";
+            text += "\n* The call does not refuse, but says what is untrue: that somebody is dead who lives, \
+                     something taken that is\n  free, nothing there that is. What follows from that \
+                     may be lost; checked are panics, hangs, and what is left behind.\n";
         }
         text += "Not made to fail: munmap, close, and what cannot fail by its manual page.\n";
         for failure in &self.failures {

@@ -101,7 +101,7 @@ fn play(scenario: &Scenario, plan: Option<Plan>) -> Outcome {
 }
 
 /// Whether what the call says is untrue, and not only a refusal: that somebody is dead who lives, or
-/// that something is taken which is free. Then others may be right to give up.
+/// that something is taken which is free, or that nothing has come that has. Then others may be right to give up.
 pub fn is_a_lie(plan: Plan) -> bool {
     use faults::Call;
     let name = crate::case::name_of(plan.call, plan.fault);
@@ -110,6 +110,7 @@ pub fn is_a_lie(plan: Plan) -> bool {
         (Call::Sendmsg, "EPIPE" | "ECONNRESET")
             | (Call::PidfdOpen, "ESRCH")
             | (Call::FcntlLock, "EAGAIN" | "EACCESS")
+            | (Call::Recv | Call::Recvmsg | Call::Recvmmsg, "EAGAIN")
     )
 }
 

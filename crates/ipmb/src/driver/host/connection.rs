@@ -124,7 +124,7 @@ impl Host {
         match received {
             Ok(()) => {}
             Err(ChannelRecvError::Empty) => return Ok(false),
-            Err(ChannelRecvError::NoDescriptors) => {
+            Err(ChannelRecvError::NoDescriptors | ChannelRecvError::Io(_)) => {
                 // What waits would wake us again at once.
                 let channel = channel.as_fd();
                 let token = token::CONNECTION | number;

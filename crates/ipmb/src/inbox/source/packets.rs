@@ -4,9 +4,10 @@ use super::{Malformed, PullError, Source};
 use crate::{memory::Shared, peer::PairPacket};
 use ipmb_lane::{Consumer, memory_len};
 use ipmb_sys::{
-    Access, ChannelRecvError, Doorbell, OwnedObject, SMALL_PACKET, SmallPacket, map_memory,
+    Access, ChannelRecvError, Doorbell, MapError, OwnedObject, SMALL_PACKET, SmallPacket, is_lack,
+    map_memory,
 };
-use std::os::fd::AsFd;
+use std::{io, os::fd::AsFd};
 
 const SMALLEST_LANE: usize = 4 << 10;
 
@@ -53,6 +54,9 @@ impl Source {
 
     /// Reads one packet; `false` if there is none.
     pub(super) fn read_channel(&mut self) -> Result<bool, PullError> {
+        if let Some(objects) = self.unmapped.take() {
+            return self.attach_lane(objects).map(|()| true);
+        }
         let Some(packet) = self.next_packet()? else {
             return Ok(false);
         };
@@ -75,7 +79,11 @@ impl Source {
                 self.loans.show(slot, epoch, memory);
             }
             PairPacket::Lane { number } if number < self.offered => {} // offered again
-            PairPacket::Lane { number } if number == self.offered => self.attach_lane(objects)?,
+            PairPacket::Lane { number } if number == self.offered => {
+                let objects = <[OwnedObject; 2]>::try_from(objects)
+                    .map_err(|_| Malformed::BadLane("its objects are missing".into()))?;
+                self.attach_lane(objects)?;
+            }
             PairPacket::Lane { .. } => return Err(Malformed::Packet.into()),
         }
         Ok(true)
@@ -105,21 +113,34 @@ impl Source {
         Ok(self.packets.pop_front())
     }
 
-    fn attach_lane(&mut self, objects: Vec<OwnedObject>) -> Result<(), PullError> {
+    fn attach_lane(&mut self, objects: [OwnedObject; 2]) -> Result<(), PullError> {
         let bad = |why: &dyn std::fmt::Display| Malformed::BadLane(why.to_string());
-        let Ok([memory, room]) = <[OwnedObject; 2]>::try_from(objects) else {
-            return Err(bad(&"its objects are missing").into());
-        };
+        if self.room.is_none()
+            && let Err(error) = Doorbell::examine(objects[1].as_fd())
+        {
+            return match is_lack(&error) {
+                true => self.lack(objects, error),
+                false => Err(bad(&error).into()),
+            };
+        }
         let sizes = memory_len(SMALLEST_LANE)..=memory_len(self.largest_lane);
-        let mapping =
-            map_memory(memory.as_fd(), Access::ReadWrite, sizes).map_err(|error| bad(&error))?;
+        let mapping = match map_memory(objects[0].as_fd(), Access::ReadWrite, sizes) {
+            Ok(mapping) => mapping,
+            Err(MapError::Io(error)) if is_lack(&error) => return self.lack(objects, error),
+            Err(error) => return Err(bad(&error).into()),
+        };
         let lane =
             Consumer::attach(Shared::new(mapping), self.slot).map_err(|error| bad(&error))?;
-        if self.room.is_none() {
-            self.room = Some(Doorbell::from_object(room).map_err(|error| bad(&error))?);
-        }
+        let [_, room] = objects;
+        self.room.get_or_insert_with(|| Doorbell::from(room));
         self.offered += 1;
         self.lanes.push_back(lane);
         Ok(())
+    }
+
+    /// The lane stays where it is, for the next try.
+    fn lack(&mut self, objects: [OwnedObject; 2], error: io::Error) -> Result<(), PullError> {
+        self.unmapped = Some(objects);
+        Err(PullError::Resources(error))
     }
 }

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod claims;
 mod compare;
+mod faults;
 mod fuzz;
 mod run;
 mod steps;
@@ -27,6 +28,9 @@ Tasks of the repository:
                                      --merge: take what was found into the repository
   cargo xtask compare                what becomes of ipmb 0.8.5, and of ours, when they are
                                      attacked: a table
+  cargo xtask faults [--full] [--case SCENARIO:CALL:ERROR:N[+]] [SCENARIO…]
+                                     make every system call fail with every error, in turn
+                                     --full: every occurrence, not a sample of them
 ";
 
 fn main() -> ExitCode {
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["compare"] => compare::run(),
+        ["faults", rest @ ..] => faults::run(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             ExitCode::SUCCESS

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::run::Step;
 use crate::tool::{Source, Tool};
-use crate::{cargo, fuzz, root};
+use crate::{cargo, faults, fuzz, root};
 
 /// The oldest Rust that has to do.
 const MSRV: &str = env!("CARGO_PKG_RUST_VERSION");
@@ -114,6 +114,12 @@ pub(crate) fn all() -> Vec<Step> {
             about: "what a peer can send, from libFuzzer, under AddressSanitizer",
             needs: fuzz::NEEDS,
             command: cargo(&["xtask", "fuzz"]),
+        },
+        Step {
+            name: "faults",
+            about: "system calls that fail: a sample; `cargo xtask faults --full` tries all",
+            needs: &[],
+            command: faults::short(),
         },
         Step {
             name: "peers",

@@ -256,6 +256,17 @@ impl Stage {
         });
     }
 
+    /// Waits until another thread has received all that was sent.
+    pub fn await_all(&self, at: &Member) {
+        let end = Instant::now() + self.patience();
+        while !self.ledger().owed(at.name).is_empty() {
+            if Instant::now() > end {
+                return self.late(&format!("{} is owed something", at.name));
+            }
+            thread::sleep(Duration::from_micros(200));
+        }
+    }
+
     /// All of these get what is due, and can be reached from all of these.
     pub fn check(&self, members: &[&Member]) {
         self.disarm();

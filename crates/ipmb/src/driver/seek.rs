@@ -159,6 +159,7 @@ impl Driver {
                 let sent = link.pipe.as_mut().map(|pipe| pipe.send_raw(proof));
                 drop(link);
                 match sent {
+                    // What waits in the pipe goes first.
                     Some(Ok(_)) => self.register(),
                     _ => self.lose_controller(),
                 }
@@ -222,9 +223,14 @@ impl Driver {
         self.endpoint.link().pipe = Some(pipe);
         let patience = self.doubt.patience(self.endpoint.options.scope);
         self.later = Some((Instant::now() + patience, Later::GiveUpGreeting));
-        if sent.is_err() {
-            self.lose_controller();
-            return false;
+        match sent {
+            Ok(true) => {}
+            // It waits in the pipe.
+            Ok(false) => self.woken(),
+            Err(_) => {
+                self.lose_controller();
+                return false;
+            }
         }
         true
     }

@@ -223,18 +223,19 @@ fn encode_request(
 fn prepare(selector: &Selector, outbound: &Outbound<'_>) -> io::Result<ParkedMessage> {
     let mut progress = Progress::default();
     progress.prepare(outbound, 0, |_| false)?;
-    let copies = copies(outbound, &progress.flights);
-    let (objects, mut body) =
-        match copies.and_then(|objects| Ok((objects, room_for(&mut progress, outbound)?))) {
-            Ok(copied) => copied,
-            Err(error) => {
-                progress.flights.drain(..).for_each(Flight::recall);
-                return Err(error);
-            }
-        };
+    let mut objects = Vec::new();
+    for object in outbound.objects {
+        objects.push(object.clone()?);
+    }
+    for flight in &progress.flights {
+        objects.push(flight.block().object().clone()?);
+    }
+    let mut body = progress.own.take().unwrap_or_default();
     let sequence_at = outbound
         .has_attachments()
         .then(|| body.len() - size_of::<u64>());
+    body.try_reserve_exact(outbound.size)
+        .map_err(|_| io::ErrorKind::OutOfMemory)?;
     for piece in outbound.payload() {
         body.extend_from_slice(piece);
     }
@@ -250,22 +251,4 @@ fn prepare(selector: &Selector, outbound: &Outbound<'_>) -> io::Result<ParkedMes
         state: ParkState::Asked,
         sending: None,
     })
-}
-
-fn copies(outbound: &Outbound<'_>, flights: &[Flight]) -> io::Result<Vec<Object>> {
-    let regions = flights.iter().map(|flight| flight.block().object());
-    outbound
-        .objects
-        .iter()
-        .chain(regions)
-        .map(Object::clone)
-        .collect()
-}
-
-/// The frame so far, with room for the payload.
-fn room_for(progress: &mut Progress, outbound: &Outbound<'_>) -> io::Result<Vec<u8>> {
-    let mut body = progress.own.take().unwrap_or_default();
-    body.try_reserve_exact(outbound.size)
-        .map_err(|_| io::ErrorKind::OutOfMemory)?;
-    Ok(body)
 }

@@ -57,18 +57,3 @@ fn lasts(call: Call, fault: Fault) -> bool {
         _ => false,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::occurrences;
-
-    #[test]
-    fn first_and_last_are_always_there() {
-        assert_eq!(occurrences(0, 3), []);
-        assert_eq!(occurrences(1, 3), [1]);
-        assert_eq!(occurrences(3, 3), [1, 2, 3]);
-        assert_eq!(occurrences(9, 3), [1, 5, 9]);
-        assert_eq!(occurrences(9, 1), [1]);
-        assert_eq!(occurrences(100, 48).len(), 48);
-    }
-}

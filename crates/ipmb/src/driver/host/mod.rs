@@ -232,15 +232,14 @@ impl Host {
 
     fn greet(&mut self, driver: &mut Driver, channel: Channel, credentials: Credentials) {
         let mut nonce = [0; 32];
+        let (pid, uid) = (credentials.pid, credentials.uid);
         let allowed = driver.endpoint.options.scope == ipmb_sys::Scope::System
-            || credentials.uid == Credentials::current().uid;
-        if !allowed || ipmb_sys::random(&mut nonce).is_err() {
-            tracing::warn!(
-                pid = credentials.pid,
-                uid = credentials.uid,
-                "another user is refused"
-            );
-            return;
+            || uid == Credentials::current().uid;
+        if !allowed {
+            return tracing::warn!(pid, uid, "another user is refused");
+        }
+        if let Err(error) = ipmb_sys::random(&mut nonce) {
+            return tracing::warn!(pid, %error, "nobody can shake hands without randomness");
         }
         match self.add(driver, channel, credentials) {
             Ok(number) => {
@@ -288,22 +287,26 @@ impl Host {
 }
 
 /// What the old directory of a survivor says; `None` if it is of no use.
+///
+/// # Errors
+///
+/// It cannot be mapped.
 fn read_old_directory(
     beacon: &OwnedObject,
     directory: &OwnedObject,
     generation: u64,
-) -> Option<Directory> {
+) -> io::Result<Option<Directory>> {
     use super::control::map;
     use ipmb_sys::Access;
-    let beacon = map(beacon, Access::ReadOnly, page_size()).ok()?;
-    if Word::new(beacon, 0).ok()?.load() > generation {
-        return None;
+    let beacon = map(beacon, Access::ReadOnly, page_size())?;
+    if Word::new(beacon, 0).map_err(io::Error::other)?.load() > generation {
+        return Ok(None);
     }
-    let memory = map(directory, Access::ReadOnly, DIRECTORY_LEN).ok()?;
-    let mut log = LogReader::attach(memory).ok()?;
+    let memory = map(directory, Access::ReadOnly, DIRECTORY_LEN)?;
+    let mut log = LogReader::attach(memory).map_err(io::Error::other)?;
     let mut records = Vec::new();
     match log.read(&mut records) {
-        Ok(LogRead::Unchanged) | Err(_) => return None,
+        Ok(LogRead::Unchanged) | Err(_) => return Ok(None),
         Ok(_) => {}
     }
     let mut found = Directory::default();
@@ -312,16 +315,12 @@ fn read_old_directory(
             .iter()
             .filter_map(|bytes| Record::decode(bytes).ok()),
     );
-    Some(found)
+    Ok(Some(found))
 }
 
 /// Raises the beacon of another generation.
-fn raise(beacon: &OwnedObject, to: u64) {
-    use super::control::map;
-    let raised = map(beacon, ipmb_sys::Access::ReadWrite, page_size())
-        .and_then(|memory| Word::new(memory, 0).map_err(io::Error::other))
-        .map(|word| word.raise(to));
-    if let Err(error) = raised {
-        tracing::warn!(%error, "a survivor's beacon cannot be raised");
-    }
+fn raise(beacon: &OwnedObject, to: u64) -> io::Result<()> {
+    let memory = super::control::map(beacon, ipmb_sys::Access::ReadWrite, page_size())?;
+    Word::new(memory, 0).map_err(io::Error::other)?.raise(to);
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use super::{Host, raise, read_old_directory};
 use crate::driver::{Driver, token};
 use ipmb_core::{Attachment, ConnId, Input, Output};
-use ipmb_sys::{Interest, OwnedObject, ProcessWatch, duplicate};
+use ipmb_sys::{Interest, OwnedObject, ProcessWatch, duplicate, is_lack};
 use std::{
     io,
     os::fd::AsFd,
@@ -77,7 +77,11 @@ impl Host {
             Output::ReadOldDirectory { conn, generation } => {
                 let directory = match objects.as_slice() {
                     [_, _, _, beacon, directory, ..] => {
-                        read_old_directory(beacon, directory, generation)
+                        let read = || read_old_directory(beacon, directory, generation);
+                        patiently(driver, read).unwrap_or_else(|error| {
+                            tracing::warn!(%conn, %error, "a survivor's directory is not used");
+                            None
+                        })
                     }
                     _ => None,
                 };
@@ -85,12 +89,12 @@ impl Host {
             }
             Output::RaiseBeacon { to } => {
                 if let Some(membership) = &driver.membership {
-                    raise(&membership.beacon, to);
+                    raise_patiently(driver, &membership.beacon, to);
                 }
             }
             Output::RaiseBeaconOf { to, .. } => {
                 if let Some(beacon) = objects.get(3) {
-                    raise(beacon, to);
+                    raise_patiently(driver, beacon, to);
                 }
             }
             Output::WatchProcess { pid } => match self.watch(driver, pid) {
@@ -107,22 +111,12 @@ impl Host {
         }
     }
 
-    /// Waits for descriptors, if there are none: what a member is not told now it never learns.
     fn attachments_patiently(
         &mut self,
         driver: &Driver,
         attach: &[Attachment],
     ) -> io::Result<Vec<OwnedObject>> {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            match self.attachments(attach) {
-                Err(error) if is_lack(&error) && Instant::now() < until => {
-                    driver.endpoint.report_lack(error);
-                    std::thread::sleep(PAUSE);
-                }
-                result => return result,
-            }
-        }
+        patiently(driver, || self.attachments(attach))
     }
 
     fn attachments(&mut self, attach: &[Attachment]) -> io::Result<Vec<OwnedObject>> {
@@ -174,10 +168,25 @@ impl Host {
     }
 }
 
-/// Whether it is something that there may be again.
-fn is_lack(error: &io::Error) -> bool {
-    use io::ErrorKind::{NotFound, Unsupported};
-    !matches!(error.kind(), NotFound | Unsupported)
+/// Waits for descriptors or memory, if there are none: what a member is not told now it never learns.
+fn patiently<T>(driver: &Driver, mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match work() {
+            Err(error) if is_lack(&error) && Instant::now() < until => {
+                driver.endpoint.report_lack(error);
+                std::thread::sleep(PAUSE);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Who is not told by a beacon that there is a new controller goes on to look at the old directory.
+fn raise_patiently(driver: &Driver, beacon: &OwnedObject, to: u64) {
+    if let Err(error) = patiently(driver, || raise(beacon, to)) {
+        tracing::warn!(%error, "a survivor's beacon cannot be raised");
+    }
 }
 
 /// What the controller has to hear after a batch.

@@ -1,6 +1,7 @@
 //! Messages with objects, regions and loans.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use ipmb::{Bytes, MemoryRegion, MemoryRegistry, Message, Selector};
 
@@ -53,6 +54,39 @@ pub fn region(stage: &Stage) {
         }
     }
     stage.check(&[&alice, &bob]);
+}
+
+/// A region that waits for who is not there yet.
+pub fn parked_region(stage: &Stage) {
+    let Some((alice, bob)) = pair(stage) else {
+        return;
+    };
+    let Ok(mut region) = MemoryRegion::try_new(100_000) else {
+        return stage.wrong("no region".to_owned());
+    };
+    fill(stage, &mut region);
+    let Ok(more) = region.clone() else {
+        return stage.wrong("no second holder".to_owned());
+    };
+    stage.arm();
+    let filler = |number| Some(Bytes::from(vec![filler_of(number); SMALL.bytes]));
+    let selector = Selector {
+        ttl: Duration::from_secs(60),
+        ..Selector::unicast("carol")
+    };
+    let add = |message: &mut Message<Parcel>| message.memory_regions.push(more);
+    stage.send_with(&alice, "carol", SMALL, selector, filler, add);
+    let carol = stage.join("carol");
+    if let Some(carol) = &carol {
+        stage.receive_all(carol);
+    }
+    stage.disarm();
+    if let Some(carol) = stage.join_at_last("carol", carol) {
+        stage.check(&[&alice, &bob, &carol]);
+    }
+    if region.ref_count() != 1 {
+        stage.wrong(format!("{} hold the region", region.ref_count()));
+    }
 }
 
 pub fn registry(stage: &Stage) {

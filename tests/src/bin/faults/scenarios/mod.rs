@@ -39,6 +39,7 @@ pub const ALL: &[Scenario] = &[
     usual("large", plain::large),
     usual("receive", plain::receive),
     usual("parked", plain::parked),
+    usual("parked-region", attached::parked_region),
     usual("multicast", plain::multicast),
     usual("request", plain::request),
     usual("objects", attached::objects),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Resource, getrlimit};
 
 use super::OwnedObject;
@@ -197,7 +197,8 @@ pub(super) fn discard(socket: BorrowedFd<'_>, count: usize) -> Result<usize, Cha
 /// What `SO_PEEK_OFF` is to be: a look at packets goes on behind those that were looked at, or (-1)
 /// always begins at the first.
 pub(super) fn set_peek_offset(socket: BorrowedFd<'_>, offset: libc::c_int) -> bool {
-    call::set_peek_offset(socket, offset).is_ok()
+    // If a signal comes while another thread receives, it is not set yet.
+    retry_on_intr(|| call::set_peek_offset(socket, offset)).is_ok()
 }
 
 fn receive(

@@ -297,7 +297,7 @@ fn delivery(id: ParkId, body: Body, mut objects: Vec<OwnedObject>) -> io::Result
         }
         _ => return Err(io::ErrorKind::InvalidData.into()),
     };
-    Ok(Delivery { id, body, objects })
+    Ok(Delivery::new(id, body, objects))
 }
 
 /// Copies the body of a parked message, which nobody can change any more.

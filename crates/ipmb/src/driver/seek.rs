@@ -252,7 +252,11 @@ impl Driver {
     /// when it can.
     pub(super) fn lack(&mut self, error: io::Error) {
         if let Some(host) = self.host.take() {
-            host.leave();
+            match self.membership {
+                Some(_) => host.leave(),
+                // The directory may have us, and we shall not come back.
+                None => host.hand_over(self),
+            }
         }
         let mut link = self.endpoint.link();
         if let Some(pipe) = link.pipe.take() {

@@ -1,10 +1,11 @@
 //! From the bytes and objects that came in to a message.
 
+use super::source::PullError;
 use crate::{MemoryRegion, Object, loan::Views, region::Block};
 use ipmb_core::{
     Correlation, EndpointId, FrameError, LaneMessage, MessageHeader, ParkId, RegionId, TypeId,
 };
-use ipmb_sys::{OwnedObject, is_out_of_descriptors};
+use ipmb_sys::{OwnedObject, is_lack, is_out_of_descriptors};
 use std::{collections::HashMap, io, ops::Range, sync::Arc};
 
 /// A message, but for its payload, which lies in a buffer.
@@ -44,31 +45,50 @@ pub(crate) struct Delivery {
     pub(crate) id: ParkId,
     /// The bytes as they would have stood in a lane.
     pub(crate) body: Vec<u8>,
-    pub(crate) objects: Vec<OwnedObject>,
+    objects: Vec<OwnedObject>,
+    /// What came along, once it was looked at, and those regions that are open.
+    attached: Option<Attached>,
+    regions: HashMap<RegionId, Arc<Block>>,
 }
 
 impl Delivery {
-    pub(super) fn open(&mut self) -> Result<Incoming, Malformed> {
+    pub(crate) fn new(id: ParkId, body: Vec<u8>, objects: Vec<OwnedObject>) -> Self {
+        Self {
+            id,
+            body,
+            objects,
+            attached: None,
+            regions: HashMap::new(),
+        }
+    }
+
+    /// Without free descriptors or memory, it can be tried again.
+    pub(super) fn open(&mut self) -> Result<Incoming, PullError> {
         let (header, payload) = match Frame::parse(&self.body)? {
             Frame::Message {
                 header, payload, ..
             } => (header, payload),
-            Frame::Forget(_) | Frame::Declare(_) => return Err(Malformed::Unexpected),
+            Frame::Forget(_) | Frame::Declare(_) => return Err(Malformed::Unexpected.into()),
         };
         // Who waits for a reply is on the bus, and not waited for.
         if let Some(Correlation::Reply(_)) = header.correlation {
-            return Err(Malformed::Unexpected);
+            return Err(Malformed::Unexpected.into());
         }
-        let objects = std::mem::take(&mut self.objects);
-        if objects.len() as u64 != header.objects_beside() {
-            return Err(Malformed::Objects);
+        let mut attached = match self.attached.take() {
+            Some(attached) => attached,
+            None => {
+                let objects = std::mem::take(&mut self.objects);
+                if objects.len() as u64 != header.objects_beside() {
+                    return Err(Malformed::Objects.into());
+                }
+                Attached::new(&header, objects)
+            }
+        };
+        if let Err(error) = attached.open_regions(&header, &mut self.regions) {
+            self.attached = Some(attached);
+            return Err(PullError::Resources(error));
         }
-        let mut attached = Attached::new(&header, objects);
-        let mut regions = HashMap::new();
-        if let Err(error) = attached.open_regions(&header, &mut regions) {
-            tracing::warn!(%error, "a memory region of a parked message cannot be mapped");
-        }
-        Ok(attached.assemble(self.id.sender, header, payload, &regions))
+        Ok(attached.assemble(self.id.sender, header, payload, &self.regions))
     }
 }
 
@@ -137,7 +157,12 @@ pub(super) struct Attached {
     users: Vec<Object>,
     /// Those of regions that were not open yet; gone when they are.
     regions: Vec<Option<OwnedObject>>,
+    /// So often there was no memory for one.
+    lacks: u32,
 }
+
+/// So often memory is waited for: a hostile sender may have sent more than there can be.
+const LACKS: u32 = 16;
 
 impl Attached {
     /// The objects are the user's, then those of the regions.
@@ -152,6 +177,7 @@ impl Attached {
         Self {
             users: objects.into_iter().map(Object::from).collect(),
             regions: regions.into_iter().map(Some).collect(),
+            lacks: 0,
         }
     }
 
@@ -159,7 +185,8 @@ impl Attached {
     ///
     /// # Errors
     ///
-    /// Without free descriptors. It can be tried again with what is left.
+    /// Without free descriptors, and for some time without memory. It can be tried again with what is
+    /// left.
     pub(super) fn open_regions(
         &mut self,
         header: &MessageHeader,
@@ -174,7 +201,10 @@ impl Attached {
             let Some(object) = slot.take() else { continue };
             match Block::open(object.into(), Some((reference.id, reference.size))) {
                 Ok(block) => drop(known.insert(reference.id, block)),
-                Err((error, object)) if is_out_of_descriptors(&error) => {
+                Err((error, object))
+                    if is_out_of_descriptors(&error) || (is_lack(&error) && self.lacks < LACKS) =>
+                {
+                    self.lacks += 1;
                     *slot = Some(object.into());
                     return Err(error);
                 }

@@ -129,7 +129,7 @@ impl Rx {
     pub(super) fn next(&mut self) -> Result<Next, RecvError> {
         self.express.0 = 0;
         if !self.parked.is_empty()
-            && let Some(incoming) = self.next_parked()
+            && let Some(incoming) = self.next_parked()?
         {
             return Ok(Next::Message(incoming));
         }
@@ -413,7 +413,7 @@ impl Rx {
     /// Receives no more. Returns who has asked something.
     pub(super) fn close(&mut self) -> Vec<EndpointId> {
         // Opened, so that the regions in them are given back.
-        while self.next_parked().is_some() {}
+        while let Ok(Some(_)) = self.next_parked() {}
         let mut askers = std::mem::take(&mut self.askers);
         for source in &mut self.sources {
             if let Some(source) = source.take() {
@@ -424,29 +424,37 @@ impl Rx {
         askers
     }
 
-    fn next_parked(&mut self) -> Option<Incoming> {
+    fn next_parked(&mut self) -> Result<Option<Incoming>, RecvError> {
         while let Some(mut delivery) = self.parked.pop_front() {
-            if !self.is_new(delivery.id) {
+            if self.seen.contains(&delivery.id) {
                 continue;
             }
             match delivery.open() {
                 Ok(incoming) => {
+                    self.is_new(delivery.id);
                     if incoming.correlation.is_some() && !self.askers.contains(&incoming.from) {
                         self.askers.push(incoming.from);
                     }
                     self.buffer = delivery.body;
                     let size = self.payload(&incoming).size();
                     if size as u64 <= self.limits.message {
-                        return Some(incoming);
+                        return Ok(Some(incoming));
                     }
                     // Its sender could not know our limit.
                     tracing::warn!(size, "a parked message is too large");
                     self.statistics.skipped += 1;
                 }
-                Err(why) => tracing::warn!(%why, "a parked message is malformed: dropped"),
+                Err(PullError::Resources(error)) => {
+                    self.parked.push_front(delivery);
+                    return Err(RecvError::Resources(error));
+                }
+                Err(PullError::Malformed(why)) => {
+                    self.is_new(delivery.id);
+                    tracing::warn!(%why, "a parked message is malformed: dropped");
+                }
             }
         }
-        None
+        Ok(None)
     }
 
     /// Whether this parked message has not come before.

@@ -80,7 +80,7 @@ table! {
     Recvmmsg "recvmmsg" [INTR AGAIN NOMEM NOBUFS CONNRESET] [Short];
     Recv "recv" [INTR AGAIN NOMEM NOBUFS CONNRESET];
     Getsockopt "getsockopt" [NOBUFS NOMEM];
-    Setsockopt "setsockopt" [NOBUFS NOMEM OPNOTSUPP];
+    Setsockopt "setsockopt" [INTR];
     Eventfd "eventfd" [MFILE NFILE NOMEM NODEV];
     Poll "ppoll" [INTR NOMEM];
     EpollCreate "epoll_create1" [MFILE NFILE NOMEM];

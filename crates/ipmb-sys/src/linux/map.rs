@@ -42,6 +42,16 @@ pub enum MapError {
     Io(#[from] io::Error),
 }
 
+impl From<MapError> for io::Error {
+    /// What the system said stays what it is; all else is `InvalidData`.
+    fn from(error: MapError) -> Self {
+        match error {
+            MapError::Io(error) => error,
+            error => Self::new(io::ErrorKind::InvalidData, error),
+        }
+    }
+}
+
 /// Maps the whole object, if it is memory of a size in `len` that cannot change any more.
 ///
 /// Whatever the peer does, every byte of the mapping stays readable. What it reads can change at

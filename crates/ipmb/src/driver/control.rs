@@ -9,8 +9,8 @@ use crate::{
 use ipmb_core::{Body, EndpointId, ParkId, Quotas, Survivor, ToController, ToMember};
 use ipmb_lane::{LogReader, Memory, Word};
 use ipmb_sys::{
-    Access, ChannelRecvError, Event, Interest, MapError, OwnedObject, duplicate, is_immutable,
-    map_memory, page_size,
+    Access, ChannelRecvError, Event, Interest, OwnedObject, duplicate, is_immutable, map_memory,
+    page_size,
 };
 use std::{io, os::fd::AsFd, sync::Arc, time::Instant};
 
@@ -279,11 +279,8 @@ fn bearings(membership: &Membership) -> io::Result<Bearings> {
 }
 
 pub(super) fn map(object: &OwnedObject, access: Access, most: usize) -> io::Result<Shared> {
-    match map_memory(object.as_fd(), access, page_size()..=most) {
-        Ok(mapping) => Ok(Shared::new(mapping)),
-        Err(MapError::Io(error)) => Err(error),
-        Err(error) => Err(io::Error::other(error)),
-    }
+    let mapping = map_memory(object.as_fd(), access, page_size()..=most)?;
+    Ok(Shared::new(mapping))
 }
 
 fn delivery(id: ParkId, body: Body, mut objects: Vec<OwnedObject>) -> io::Result<Delivery> {
@@ -302,16 +299,13 @@ fn delivery(id: ParkId, body: Body, mut objects: Vec<OwnedObject>) -> io::Result
 
 /// Copies the body of a parked message, which nobody can change any more.
 fn read_body(object: &OwnedObject, len: u64) -> io::Result<Vec<u8>> {
-    let refused = |error| match error {
-        MapError::Io(error) => error,
-        error => io::Error::new(io::ErrorKind::InvalidData, error),
-    };
-    if !is_immutable(object.as_fd()).map_err(refused)? {
+    if !is_immutable(object.as_fd())? {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let len = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidData)?;
-    let mapping =
-        map_memory(object.as_fd(), Access::ReadOnly, len.max(1)..=usize::MAX).map_err(refused)?;
+    // No more than was counted: what is too large to be mapped shall keep nobody from joining.
+    let size = len.max(1);
+    let mapping = map_memory(object.as_fd(), Access::ReadOnly, size..=size)?;
     let memory = Shared::new(mapping);
     let mut bytes = vec![0; len];
     // SAFETY: the mapping has at least `len` bytes (it was checked when it was made), and the

@@ -20,9 +20,7 @@ use crate::{
 };
 use ipmb_core::{Credential, EndpointId, ReceiveLimits, ToController};
 use ipmb_lane::{BiasedGuard, BiasedMutex, READY_LEN, ReadySet, Waker};
-use ipmb_sys::{
-    Access, BorrowedObject, Channel, Doorbell, MapError, fork_generation, map_memory, page_size,
-};
+use ipmb_sys::{Access, BorrowedObject, Channel, Doorbell, fork_generation, map_memory, page_size};
 use std::{
     io,
     os::fd::AsFd,
@@ -194,9 +192,5 @@ impl SharedPages {
 }
 
 fn map(object: BorrowedObject<'_>, access: Access, len: usize) -> io::Result<Shared> {
-    match map_memory(object, access, len..=len) {
-        Ok(mapping) => Ok(Shared::new(mapping)),
-        Err(MapError::Io(error)) => Err(error),
-        Err(error) => Err(io::Error::other(error)),
-    }
+    Ok(Shared::new(map_memory(object, access, len..=len)?))
 }

@@ -74,8 +74,7 @@ impl Block {
     }
 
     fn prepare(object: &Object, expected: Option<(RegionId, u64)>) -> io::Result<Prepared> {
-        let mapping = map_memory(object.as_fd(), Access::ReadWrite, HEADER_LEN..=usize::MAX)
-            .map_err(io::Error::other)?;
+        let mapping = map_memory(object.as_fd(), Access::ReadWrite, HEADER_LEN..=usize::MAX)?;
         let memory = Shared::new(mapping);
         let [magic, low, high, length, claims] = words(&memory)?;
         let mut id = [0; 16];

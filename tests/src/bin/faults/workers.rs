@@ -87,11 +87,14 @@ fn interleave(mut cases: VecDeque<Case>) -> VecDeque<Case> {
 }
 
 fn count(scenario: &Scenario) -> Result<Vec<u32>, String> {
-    let mut worker = Worker::start()?;
-    match worker.ask(scenario.name) {
-        Outcome::Fine(seen) => Ok(seen.calls),
-        other => Err(format!("{other:?}")),
+    let mut why = String::new();
+    for _ in 0..TRIES {
+        match Worker::start()?.ask(scenario.name) {
+            Outcome::Fine(seen) => return Ok(seen.calls),
+            other => why = format!("{other:?}"),
+        }
     }
+    Err(why)
 }
 
 /// Runs a case, again if it has to be; and how often it was run.

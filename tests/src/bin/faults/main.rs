@@ -63,7 +63,8 @@ fn wishes(mut words: &[&str]) -> Option<Wishes> {
     let mut wishes = Wishes {
         full: false,
         limit: None,
-        workers: 2,
+        // Most of them sleep most of the time.
+        workers: 4,
         scenarios: Vec::new(),
         cases: Vec::new(),
     };

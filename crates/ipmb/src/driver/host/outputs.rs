@@ -66,7 +66,9 @@ impl Host {
             Output::Append(record) => self.append(&record),
             Output::Snapshot(records) => self.publish(&records),
             Output::StoreEndpoint { conn, id } => {
-                if let Err(error) = self.store.store_endpoint(id, objects) {
+                // Its welcome follows: to take that back would lose what is sent to it meanwhile.
+                let stored = patiently(driver, || self.store.store_endpoint(id, objects));
+                if let Err(error) = stored {
                     tracing::warn!(%conn, %error, "an endpoint cannot be kept: cut off");
                     answers.push(Answer::Closed(conn));
                 }

@@ -144,6 +144,8 @@ impl Stage {
     }
 
     /// Joins where it has to work, as it was not possible before.
+    /// Under another name, where the one whose join ended with its patience may still be let in, and
+    /// take, as it leaves, what is for that name.
     pub fn join_at_last(&self, name: &'static str, member: Option<Member>) -> Option<Member> {
         member.or_else(|| self.join(name))
     }

@@ -62,7 +62,7 @@ pub fn leave_as_controller(stage: &Stage) {
     let carol = stage.join("carol");
     stage.disarm();
     stage.receive_all(&bob);
-    if let Some(carol) = stage.join_at_last("carol", carol) {
+    if let Some(carol) = stage.join_at_last("dora", carol) {
         stage.check(&[&bob, &carol]);
     }
 }
@@ -82,7 +82,7 @@ pub fn fail_over(stage: &Stage) {
         stage.send(&alice, carol.name, SMALL);
     }
     stage.disarm();
-    if let Some(carol) = stage.join_at_last("carol", carol) {
+    if let Some(carol) = stage.join_at_last("dora", carol) {
         stage.check(&[&alice, &bob, &carol]);
     }
 }

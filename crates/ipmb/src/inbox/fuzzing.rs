@@ -106,7 +106,7 @@ pub fn open_parked(body: Vec<u8>, objects: Vec<OwnedObject>) -> Option<Received>
         sender: EndpointId(1),
         sequence: 1,
     };
-    let mut delivery = Delivery { id, body, objects };
+    let mut delivery = Delivery::new(id, body, objects);
     let incoming = delivery.open().ok()?;
     Some(Received::new(incoming, &delivery.body))
 }

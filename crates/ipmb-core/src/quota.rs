@@ -23,7 +23,8 @@ pub struct Quotas {
     pub parked_bytes: u64,
     /// How many objects are parked on the whole bus.
     pub parked_objects: u64,
-    /// Connections that have not registered yet; beyond it the oldest is cut off.
+    /// Connections that have not registered yet; beyond it the oldest that has said nothing is cut off,
+    /// or if all have, the oldest that has had [its turn](crate::Settings::handshake_turn).
     pub pending_handshakes: usize,
     /// How often the controller makes a new pair for the same two members.
     pub introductions_per_pair: u32,

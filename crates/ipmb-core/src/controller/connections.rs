@@ -11,6 +11,8 @@ pub(super) struct Connections {
     table: BTreeMap<ConnId, Connection>,
     // Those that have not registered, by when they must have.
     pending: BTreeSet<(u64, ConnId)>,
+    // Of those, the ones that have said nothing yet.
+    silent: BTreeSet<(u64, ConnId)>,
 }
 
 #[derive(Debug)]
@@ -51,8 +53,16 @@ impl Connections {
             deadline,
         };
         self.table.insert(conn, connection);
-        self.pending
-            .extend(deadline.map(|deadline| (deadline, conn)));
+        let due = deadline.map(|deadline| (deadline, conn));
+        self.pending.extend(due);
+        self.silent.extend(due);
+    }
+
+    /// The connection has said something that makes sense.
+    pub(super) fn has_spoken(&mut self, conn: ConnId) {
+        if let Some(deadline) = self.table.get(&conn).and_then(|it| it.deadline) {
+            self.silent.remove(&(deadline, conn));
+        }
     }
 
     /// Who is on the bus through it.
@@ -74,7 +84,7 @@ impl Connections {
     pub(super) fn remove(&mut self, conn: ConnId) -> Option<Connection> {
         let connection = self.table.remove(&conn)?;
         if let Some(deadline) = connection.deadline {
-            self.pending.remove(&(deadline, conn));
+            self.forget_deadline(deadline, conn);
         }
         Some(connection)
     }
@@ -84,9 +94,14 @@ impl Connections {
         if let Some(connection) = self.table.get_mut(&conn) {
             connection.state = state;
             if let Some(deadline) = connection.deadline.take() {
-                self.pending.remove(&(deadline, conn));
+                self.forget_deadline(deadline, conn);
             }
         }
+    }
+
+    fn forget_deadline(&mut self, deadline: u64, conn: ConnId) {
+        self.pending.remove(&(deadline, conn));
+        self.silent.remove(&(deadline, conn));
     }
 
     /// The number of connections that have not registered.
@@ -97,6 +112,11 @@ impl Connections {
     /// Of those the oldest, and by when it must have.
     pub(super) fn oldest_pending(&self) -> Option<(u64, ConnId)> {
         self.pending.first().copied()
+    }
+
+    /// Of those that have said nothing the oldest, and by when it must have registered.
+    pub(super) fn oldest_silent(&self) -> Option<(u64, ConnId)> {
+        self.silent.first().copied()
     }
 }
 

@@ -155,6 +155,25 @@ impl Controller {
         .min()
     }
 
+    /// From when on the shell should accept connections; 0: at once. It may change with each input.
+    ///
+    /// When many come at a time, as all survivors of a large bus do, and the oldest were cut off for the
+    /// sake of the newest, then nobody would ever get to the end of its handshake. So who has said a
+    /// hello is left some time, and whoever comes meanwhile waits in the listener's queue. Connections
+    /// that say nothing can be replaced at any time.
+    pub fn accepts_from(&self) -> u64 {
+        let quotas = &self.settings.quotas;
+        let has_place = self.connections.pending() < quotas.pending_handshakes
+            || self.connections.oldest_silent().is_some();
+        match self.connections.oldest_pending() {
+            Some((due, _)) if !has_place => {
+                let accepted = due.saturating_sub(after(0, self.settings.handshake_timeout));
+                after(accepted, self.settings.handshake_turn)
+            }
+            _ => 0,
+        }
+    }
+
     /// How far a connection has come; `None` if it is closed.
     pub fn phase(&self, conn: ConnId) -> Option<Phase> {
         Some(self.connections.get(conn)?.phase())
@@ -200,10 +219,13 @@ impl Controller {
         let deadline = after(now, self.settings.handshake_timeout);
         self.connections
             .insert(conn, who, State::Handshaking(doorkeeper), Some(deadline));
-        if self.connections.pending() > self.settings.quotas.pending_handshakes
-            && let Some((_, oldest)) = self.connections.oldest_pending()
-        {
-            self.close(oldest, CloseReason::TooManyPending, out);
+        if self.connections.pending() > self.settings.quotas.pending_handshakes {
+            let newest = |it: &(u64, ConnId)| it.1 == conn;
+            // The new one has had no time to speak.
+            let silent = self.connections.oldest_silent().filter(|it| !newest(it));
+            if let Some((_, oldest)) = silent.or_else(|| self.connections.oldest_pending()) {
+                self.close(oldest, CloseReason::TooManyPending, out);
+            }
         }
     }
 
@@ -287,7 +309,10 @@ impl Controller {
 
     fn greet(&mut self, conn: ConnId, step: Greeting, out: &mut Vec<Output>) {
         let (packet, reason) = match step {
-            Ok(DoorkeeperStep::Send(packet)) => (Some(packet), None),
+            Ok(DoorkeeperStep::Send(packet)) => {
+                self.connections.has_spoken(conn);
+                (Some(packet), None)
+            }
             Ok(DoorkeeperStep::Admitted) => {
                 if let Some(connection) = self.connections.get_mut(conn) {
                     connection.state = State::Admitted;

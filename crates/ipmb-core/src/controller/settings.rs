@@ -11,6 +11,8 @@ pub struct Settings {
     pub quotas: Quotas,
     /// How long a connection may take to shake hands and register.
     pub handshake_timeout: Duration,
+    /// How long a connection that has said hello is not cut off for the sake of others that want to.
+    pub handshake_turn: Duration,
     /// How long a controller that does not know the members waits for one that does, before it lets
     /// anybody join.
     pub settle: Duration,
@@ -27,6 +29,7 @@ impl Default for Settings {
         Self {
             quotas: Quotas::default(),
             handshake_timeout: Duration::from_secs(2),
+            handshake_turn: Duration::from_millis(100),
             settle: Duration::from_millis(50),
             grace: Duration::from_secs(1),
             patience: Duration::from_secs(10),

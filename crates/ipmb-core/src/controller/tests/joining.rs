@@ -174,3 +174,33 @@ fn of_too_many_strangers_the_oldest_is_cut_off() {
         ["#1 close: too many connections that have not registered"]
     );
 }
+
+#[test]
+fn who_has_said_hello_is_left_to_finish_whoever_else_comes() {
+    let mut settings = Settings::default();
+    settings.quotas.pending_handshakes = 2;
+    let mut bus = Bus::with(settings.clone(), None, false);
+    let turn = after(0, settings.handshake_turn);
+    let hello = Greeter::start(&credential(), [7; 32]).1;
+    bus.accept(1, 1);
+    let first = bus.now;
+    bus.raw(1, &hello);
+    bus.now += 1;
+    bus.accept(2, 1);
+    // There is one that can be replaced.
+    assert_eq!(bus.controller.accepts_from(), 0);
+    bus.news();
+    bus.now += 1;
+    bus.accept(3, 1);
+    assert_eq!(
+        bus.news(),
+        ["#2 close: too many connections that have not registered"]
+    );
+    bus.raw(3, &hello);
+    // Now there is none, until one has had its turn or has joined.
+    assert_eq!(bus.controller.accepts_from(), first + turn);
+    bus.admit(4, 4);
+    assert_eq!(bus.controller.phase(ConnId(1)), None);
+    bus.say(4, register(4, "member"));
+    assert_eq!(bus.controller.accepts_from(), 0);
+}

@@ -52,6 +52,8 @@ pub(super) struct Host {
     directory: OwnedObject,
     beacon: OwnedObject,
     watches: HashMap<u32, ProcessWatch>,
+    /// Nobody is accepted until some of those who shake hands have finished.
+    closed_for_now: bool,
     /// After a lack of descriptors, when to accept and to read again.
     try_again: Option<Instant>,
     /// Connections that are not read from until then.
@@ -103,6 +105,7 @@ impl Host {
             directory,
             beacon,
             watches: HashMap::new(),
+            closed_for_now: false,
             try_again: None,
             starved: Vec::new(),
         };
@@ -138,6 +141,15 @@ impl Host {
             let Some(listener) = &self.listener else {
                 return;
             };
+            if self.controller.accepts_from() > boot_time_ns() {
+                // They wait in the queue; events of it would keep us busy.
+                let listener = listener.as_fd();
+                let _ = driver
+                    .poller
+                    .modify(listener, token::LISTENER, Interest::HangupOnly);
+                self.closed_for_now = true;
+                return;
+            }
             let accepted = listener.accept().and_then(|channel| {
                 channel
                     .map(|channel| Ok((channel.peer_credentials()?, channel)))
@@ -170,15 +182,14 @@ impl Host {
     pub(super) fn run(&mut self, driver: &mut Driver) {
         if self.try_again.is_some_and(|at| Instant::now() >= at) {
             self.try_again = None;
-            if let Some(listener) = &self.listener {
-                let listener = listener.as_fd();
-                let _ = driver
-                    .poller
-                    .modify(listener, token::LISTENER, Interest::Readable);
-            }
+            self.open(driver);
             for number in std::mem::take(&mut self.starved) {
                 self.flush(driver, number);
             }
+        }
+        if self.closed_for_now && self.controller.accepts_from() <= boot_time_ns() {
+            self.closed_for_now = false;
+            self.open(driver);
         }
         if self
             .controller
@@ -186,6 +197,16 @@ impl Host {
             .is_some_and(|at| at <= boot_time_ns())
         {
             self.input(driver, Input::Tick, &mut Vec::new());
+        }
+    }
+
+    /// Accepts connections again.
+    fn open(&self, driver: &Driver) {
+        if let Some(listener) = &self.listener {
+            let listener = listener.as_fd();
+            let _ = driver
+                .poller
+                .modify(listener, token::LISTENER, Interest::Readable);
         }
     }
 
@@ -197,7 +218,8 @@ impl Host {
                 .max(Duration::from_millis(1));
             boot_time_ns() + left.as_nanos() as u64
         });
-        [self.controller.next_deadline(), again]
+        let open = self.closed_for_now.then(|| self.controller.accepts_from());
+        [self.controller.next_deadline(), again, open]
             .into_iter()
             .flatten()
             .min()
@@ -250,6 +272,8 @@ impl Host {
                     nonce,
                 };
                 self.input(driver, input, &mut Vec::new());
+                // It said hello before it came here, unless it means to say nothing.
+                self.read(driver, number);
             }
             Err(error) => tracing::warn!(%error, "a connection cannot be kept"),
         }

@@ -22,7 +22,8 @@ type Place = (u64, EndpointId);
 /// say that it does not take: a member that joins again is replaced, and news of unknown members is none.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Directory {
-    members: BTreeMap<Place, Member>,
+    // Boxed, because the nodes of a tree that grows at its end stay half empty.
+    members: BTreeMap<Place, Box<Member>>,
     orders: BTreeMap<EndpointId, u64>,
     // Where each word of a label is, so that addressing one word does not look at everybody.
     words: BTreeMap<SmolStr, BTreeSet<Place>>,
@@ -57,12 +58,13 @@ impl Directory {
 
     /// The member with the id.
     pub fn get(&self, id: EndpointId) -> Option<&Member> {
-        self.members.get(&(*self.orders.get(&id)?, id))
+        let member = self.members.get(&(*self.orders.get(&id)?, id))?;
+        Some(member)
     }
 
     /// All members, in the order they joined.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Member> + ExactSizeIterator {
-        self.members.values()
+        self.members.values().map(Box::as_ref)
     }
 
     /// The number of members.
@@ -93,7 +95,7 @@ impl Directory {
             }
             Candidates::At(places) => {
                 let members = places.iter().filter_map(|place| self.members.get(place));
-                let members = members.filter(matches);
+                let members = members.map(Box::as_ref).filter(matches);
                 members.map(|member| member.id).take(limit).collect()
             }
             Candidates::None => SmallVec::new(),
@@ -121,7 +123,7 @@ impl Directory {
             self.words.entry(word.clone()).or_default().insert(place);
         }
         self.orders.insert(member.id, member.order);
-        self.members.insert(place, member);
+        self.members.insert(place, Box::new(member));
     }
 
     fn leave(&mut self, id: EndpointId) {
@@ -143,7 +145,8 @@ impl Directory {
     }
 
     fn get_mut(&mut self, id: EndpointId) -> Option<&mut Member> {
-        self.members.get_mut(&(*self.orders.get(&id)?, id))
+        let member = self.members.get_mut(&(*self.orders.get(&id)?, id))?;
+        Some(member)
     }
 }
 

@@ -18,6 +18,9 @@ pub enum LogRead {
 /// How often a copy is begun anew because the log was replaced meanwhile.
 const ATTEMPTS: usize = 64;
 
+/// So much of the memory for copies is kept, in bytes.
+const KEPT: usize = 4 << 10;
+
 /// A reading side of a log. There may be any number. It only reads: a read-only mapping is enough.
 pub struct LogReader<M: Memory> {
     areas: Areas<M>,
@@ -78,6 +81,9 @@ impl<M: Memory> LogReader<M> {
                 continue;
             }
             split_records(&self.copy, out)?;
+            // All records are read once, and after that a few at a time.
+            self.copy.clear();
+            self.copy.shrink_to(KEPT);
             self.last = Some(state);
             return Ok(match from {
                 Some(_) => LogRead::Delta,

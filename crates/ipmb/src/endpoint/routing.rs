@@ -52,6 +52,11 @@ impl Routing {
     pub(crate) fn install(&mut self, bearings: Bearings) -> Vec<Arc<Peer>> {
         self.false_beacon = 0;
         self.bearings = Some(bearings);
+        if self.peers.is_empty() && self.directory.is_empty() {
+            // It is read when it is needed. An endpoint that only waits never needs it, and on a
+            // large bus it is what an endpoint has most of.
+            return Vec::new();
+        }
         self.read()
     }
 

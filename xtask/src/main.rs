@@ -5,6 +5,7 @@ mod claims;
 mod compare;
 mod faults;
 mod fuzz;
+mod program;
 mod run;
 mod steps;
 mod tool;
@@ -31,6 +32,7 @@ Tasks of the repository:
   cargo xtask faults [--full] [--case SCENARIO:CALL:ERROR:N[+]] [SCENARIO…]
                                      make every system call fail with every error, in turn
                                      --full: every occurrence, not a sample of them
+  cargo xtask scale [--endpoints N]  many endpoints on one bus (1,000), in a table with goals
 ";
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["compare"] => compare::run(),
         ["faults", rest @ ..] => faults::run(rest),
+        ["scale", rest @ ..] => program::run("scale", rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             ExitCode::SUCCESS

@@ -13,6 +13,7 @@ mod idler;
 mod joiner;
 mod keeper;
 mod listener;
+mod members;
 mod namesake;
 mod parker;
 mod poller;
@@ -68,6 +69,7 @@ fn main() {
         "keeper" => keeper::run(&job),
         "listener" => listener::run(&job, true),
         "loner" => listener::run(&job, false),
+        "members" => members::run(&job),
         "namesake" => namesake::run(&job),
         "parker" => parker::run(&job),
         "poller" => poller::run(&job),

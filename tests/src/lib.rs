@@ -22,7 +22,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{self, Receiver},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::Duration,
 };
@@ -91,12 +91,15 @@ impl Peer {
 
     /// The command that starts it.
     pub fn command(role: &str, directory: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new(peer_program());
-        command.arg(role).arg(directory).args(arguments);
-        command
+        program_in("peer", role, directory, arguments)
     }
 
-    /// Starts the program `peer` by a command that was made for it.
+    /// Starts another program of the tests in a role.
+    pub fn start_program(name: &str, role: &str, directory: &Path, arguments: &[&str]) -> Self {
+        Self::spawn(program_in(name, role, directory, arguments))
+    }
+
+    /// Starts a program by a command that was made for it.
     pub fn spawn(mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
@@ -131,6 +134,19 @@ impl Peer {
         match self.lines.recv_timeout(DEADLINE) {
             Ok(line) => line,
             Err(error) => panic!("the peer {} said nothing: {error}", self.pid()),
+        }
+    }
+
+    /// The next line that it prints, if it comes in time; `Err` if there will be none.
+    ///
+    /// # Errors
+    ///
+    /// It has ended, or closed its output.
+    pub fn line_within(&self, time: Duration) -> Result<Option<String>, String> {
+        match self.lines.recv_timeout(time) {
+            Ok(line) => Ok(Some(line)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(format!("the peer {} ended", self.pid())),
         }
     }
 
@@ -178,14 +194,20 @@ impl Drop for Peer {
     }
 }
 
-/// The program `peer`, which cargo builds beside the tests.
-fn peer_program() -> PathBuf {
+fn program_in(name: &str, role: &str, directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program(name));
+    command.arg(role).arg(directory).args(arguments);
+    command
+}
+
+/// A program that cargo builds beside the tests.
+fn program(name: &str) -> PathBuf {
     let mut path = std::env::current_exe().expect("the test knows where it is");
     path.pop();
     if path.ends_with("deps") {
         path.pop();
     }
-    path.join("peer")
+    path.join(name)
 }
 
 /// A number that tells large payloads apart. (FNV-1a over words of eight bytes)

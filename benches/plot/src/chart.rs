@@ -1,18 +1,24 @@
 //! A chart before it is drawn: lines over ticks of equal distance, on a logarithmic scale.
 
 /// Lines, axes, and a legend.
-pub(super) struct Chart {
+pub struct Chart {
+    /// In large letters.
     pub title: String,
+    /// In small letters, below.
     pub subtitle: String,
+    /// What the ticks are.
     pub x_label: &'static str,
     /// From left to right.
     pub x_ticks: Vec<String>,
+    /// What the values are.
     pub y_label: &'static str,
+    /// The lines.
     pub series: Vec<Series>,
 }
 
 /// A line.
-pub(super) struct Series {
+pub struct Series {
+    /// As in the legend.
     pub name: &'static str,
     /// Decides its colour: the same one in all charts.
     pub number: usize,
@@ -23,7 +29,8 @@ pub(super) struct Series {
 }
 
 impl Series {
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether it has no value at all.
+    pub fn is_empty(&self) -> bool {
         self.values.iter().all(Option::is_none)
     }
 

@@ -1,7 +1,7 @@
 //! Draws a chart as SVG. Its colours follow the reader's scheme, and it brings its own background, so
 //! that it can be read wherever it is shown.
 
-use super::chart::{Chart, Scale, power};
+use crate::chart::{Chart, Scale, power};
 use std::fmt::Write as _;
 
 const WIDTH: f64 = 860.0;
@@ -28,7 +28,8 @@ const COLOURS: [(&str, &str); 10] = [
 /// When all colours are taken, lines are broken.
 const DASHES: [&str; 3] = ["none", "6 4", "2 3"];
 
-pub(super) fn draw(chart: &Chart) -> String {
+/// The chart as SVG.
+pub fn draw(chart: &Chart) -> String {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
          font-family=\"system-ui, sans-serif\" font-size=\"13\">\n<title>{}</title>\n<style>\n{}</style>\n\
@@ -187,7 +188,8 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::chart::Series, Chart, draw};
+    use super::{Chart, draw};
+    use crate::Series;
 
     #[test]
     fn a_chart_has_its_title_axes_lines_and_legend() {

@@ -1,8 +1,5 @@
 //! Plots of a comparison: throughput by size, latencies, fan-out by receivers.
 
-mod chart;
-mod svg;
-
 use crate::{
     Result,
     compare::{Comparison, Outcome},
@@ -10,7 +7,7 @@ use crate::{
     peers, report,
     work::{Task, Work},
 };
-use chart::{Chart, Series};
+use ipmb_plot::{Chart, Series};
 use std::{fs, path::Path};
 
 /// The percentiles of a plot of latencies, by name.
@@ -30,7 +27,7 @@ pub(crate) fn write(directory: &Path, comparison: &Comparison) -> Result<()> {
         let tasks: Vec<_> = tasks.collect();
         if let Some(chart) = chart(work, &tasks, &comparison.machine) {
             let path = directory.join(format!("{}.svg", work.name()));
-            fs::write(path, svg::draw(&chart))?;
+            fs::write(path, ipmb_plot::draw(&chart))?;
         }
     }
     Ok(())

@@ -26,6 +26,9 @@ const RESERVED_RINGS: u64 = 16;
 /// And for no more than this.
 const MOST_RESERVED: u64 = 64 << 20;
 
+/// So much memory is kept for the next message in fragments, in bytes.
+const KEPT: usize = 4096;
+
 /// How often a copy is begun anew because the producer dropped its original, before others get their turn.
 const ATTEMPTS: usize = 64;
 
@@ -78,8 +81,8 @@ impl<M: Memory> Consumer<M> {
     /// Takes the next message, or the next part of one, out of the lane.
     ///
     /// `out` is cleared, and holds a whole message if the answer is [`Popped::Message`]. A message in fragments is
-    /// collected inside, and changes places with `out` when it is complete, so that the memory of `out` serves for the
-    /// next one. The work of a call is bounded by one frame.
+    /// collected inside, in the memory of `out` if it has some, and changes places with `out` when it is complete. So
+    /// the memory of `out` serves for the next one, also in another lane. The work of a call is bounded by one frame.
     ///
     /// # Errors
     ///
@@ -233,7 +236,11 @@ impl<M: Memory> Consumer<M> {
 
     /// Gets memory for a message that has begun, all at once: it is not moved while it grows. No more than the sender
     /// has us map anyway, many times over; what is longer gets more as it arrives.
-    fn expect(&mut self, len: u64) {
+    fn expect(&mut self, len: u64, out: &mut Vec<u8>) {
+        // What was received before it may have left enough.
+        if out.capacity() > self.partial.capacity() {
+            std::mem::swap(out, &mut self.partial);
+        }
         let most = self
             .ring
             .capacity
@@ -255,7 +262,7 @@ impl<M: Memory> Consumer<M> {
             self.partial_len = frame.message_len;
             self.partial_tag = frame.tag;
             if !frame.is_last() {
-                self.expect(frame.message_len);
+                self.expect(frame.message_len, out);
             }
             if frame.is_last() {
                 self.ring.region.copy_out(frame.bytes, frame.len, out);
@@ -274,6 +281,10 @@ impl<M: Memory> Consumer<M> {
             return Ok(Popped::Partial);
         }
         std::mem::swap(out, &mut self.partial);
+        if self.partial.capacity() > KEPT {
+            // One large buffer is kept, by whom `out` belongs to; not one more in each lane.
+            self.partial = Vec::new();
+        }
         Ok(Popped::Message { tag: frame.tag })
     }
 }

@@ -40,20 +40,20 @@ const COLUMNS: [Column; 4] = [
     Column {
         what: "private memory, KiB",
         of: |it| it.private,
-        bound: 1024.0,
-        part: 0.03,
+        bound: 2048.0,
+        part: 0.1,
     },
     Column {
         what: "descriptors",
         of: |it| it.descriptors,
-        bound: 2.0,
-        part: 0.02,
+        bound: 8.0,
+        part: 0.1,
     },
     Column {
         what: "mappings",
         of: |it| it.mappings,
-        bound: 4.0,
-        part: 0.02,
+        bound: 8.0,
+        part: 0.1,
     },
     Column {
         what: "threads",

@@ -50,7 +50,7 @@ pub(crate) fn heavy() {
 /// The frequent side's fence. `rare_is_heavy`: the other side's is [`heavy`], and does reach all that take part.
 #[inline]
 pub(crate) fn light(rare_is_heavy: bool) {
-    if cfg!(loom) || !rare_is_heavy || !is_reached() {
+    if cfg!(any(loom, tsan)) || !rare_is_heavy || !is_reached() {
         fence(Ordering::SeqCst);
     } else {
         std::sync::atomic::compiler_fence(StdOrdering::SeqCst);

@@ -49,6 +49,8 @@ mod region;
 mod returns;
 mod sleep;
 mod sync;
+#[cfg(loom)]
+mod weak;
 mod word;
 
 pub use biased::{BiasedGuard, BiasedMutex, BiasedStay};
@@ -64,4 +66,6 @@ pub use memory::{HeapMemory, LaneError, Memory};
 pub use ready::{READY_LEN, READY_SLOTS, ReadySet};
 pub use returns::{Borrower, LOAN_SLOTS, LOANS_LEN, Lender, MOST_LOANS};
 pub use sleep::{Sleeper, Waker};
+#[cfg(loom)]
+pub use weak::{Weak, Weakened, weaken};
 pub use word::Word;

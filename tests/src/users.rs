@@ -1,6 +1,6 @@
 //! Peers that run as other users. Only root can start them.
 
-use crate::{Bus, Peer, peer_program};
+use crate::{Bus, Peer, program};
 use rustix::fs::{Gid, Uid, chown};
 use std::{
     fs::{self, File, Permissions},
@@ -36,7 +36,7 @@ pub fn are_there(test: &str) -> bool {
 ///
 /// By a descriptor: the path may lead through directories that the user cannot enter.
 pub fn command(uid: u32, role: &str, directory: &Path, arguments: &[&str]) -> (Command, File) {
-    let program = File::open(peer_program()).expect("it was built");
+    let program = File::open(program("peer")).expect("it was built");
     let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
     command.arg(role).arg(directory).args(arguments);
     command.uid(uid).gid(uid).current_dir("/");

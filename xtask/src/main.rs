@@ -7,6 +7,7 @@ mod faults;
 mod fuzz;
 mod program;
 mod run;
+mod sanitize;
 mod steps;
 mod tool;
 
@@ -32,6 +33,10 @@ Tasks of the repository:
   cargo xtask faults [--full] [--case SCENARIO:CALL:ERROR:N[+]] [SCENARIO…]
                                      make every system call fail with every error, in turn
                                      --full: every occurrence, not a sample of them
+  cargo xtask sanitize [address] [thread]
+                                     the tests inside one process, under sanitizers
+  cargo xtask soak --seconds N [--plot FILE]
+                                     mixed load: do memory, descriptors and latency stay as they are?
   cargo xtask scale [--endpoints N]  many endpoints on one bus (1,000), in a table with goals
 ";
 
@@ -44,6 +49,8 @@ fn main() -> ExitCode {
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["compare"] => compare::run(),
         ["faults", rest @ ..] => faults::run(rest),
+        ["sanitize", rest @ ..] => sanitize::run(rest),
+        ["soak", rest @ ..] => program::run("soak", rest),
         ["scale", rest @ ..] => program::run("scale", rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::run::Step;
+use crate::sanitize::SANITIZERS;
 use crate::tool::{Source, Tool};
 use crate::{cargo, faults, fuzz, root};
 
@@ -122,6 +123,18 @@ pub(crate) fn all() -> Vec<Step> {
             command: faults::short(),
         },
         Step {
+            name: "soak",
+            about: "mixed load for a short time: memory, descriptors and latency stay as they are",
+            needs: &[],
+            command: xtask(&["soak", "--seconds", "40"]),
+        },
+        Step {
+            name: "sanitize",
+            about: "the tests inside one process, under AddressSanitizer and ThreadSanitizer",
+            needs: &[SANITIZERS],
+            command: xtask(&["sanitize"]),
+        },
+        Step {
             name: "peers",
             about: "the benchmark with all systems that it compares with",
             needs: &[NATIVE_BUILD],
@@ -170,6 +183,13 @@ fn loom() -> Command {
     ]);
     command.env("RUSTFLAGS", flags);
     command.env("CARGO_TARGET_DIR", target("loom"));
+    command
+}
+
+/// Another task.
+fn xtask(arguments: &[&str]) -> Command {
+    let mut command = cargo(&["run", "--quiet", "--locked", "--package", "xtask", "--"]);
+    command.args(arguments);
     command
 }
 

@@ -2,6 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
+/// Less is nothing but warm-up.
+const LEAST: Duration = Duration::from_secs(30);
+
 /// How long, and where the plot goes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Options {
@@ -25,6 +28,12 @@ impl Options {
             }
         }
         let time = time.ok_or("for how long?")?;
+        if time < LEAST {
+            return Err(format!(
+                "at least {} s: it has to warm up first",
+                LEAST.as_secs()
+            ));
+        }
         Ok(Self { time, plot })
     }
 }
@@ -35,13 +44,14 @@ mod tests {
 
     #[test]
     fn seconds_are_needed_and_a_plot_is_not() {
-        let options = Options::parse(&["--plot", "file", "--seconds", "9"]).unwrap();
+        let options = Options::parse(&["--plot", "file", "--seconds", "90"]).unwrap();
         assert_eq!(
             (options.time.as_secs(), options.plot),
-            (9, Some("file".into()))
+            (90, Some("file".into()))
         );
         assert!(Options::parse(&[]).is_err());
         assert!(Options::parse(&["--seconds"]).is_err());
-        assert!(Options::parse(&["--seconds", "9", "more"]).is_err());
+        assert!(Options::parse(&["--seconds", "29"]).is_err());
+        assert!(Options::parse(&["--seconds", "90", "more"]).is_err());
     }
 }

@@ -42,11 +42,11 @@ pub(super) fn draw(samples: &Samples, verdict: &Verdict) -> String {
             latency.map(|(at, it)| (*at, it.bare)).collect(),
         ),
     ];
-    let line = |(number, (name, points)): (usize, (&'static str, Vec<(f64, f64)>))| Series {
+    let line = |number: usize, name: &'static str, points: &[(f64, f64)]| Series {
         name,
         number,
         ours: number == 0,
-        values: steps.of(&points),
+        values: steps.of(points),
     };
     ipmb_plot::draw(&Chart {
         title: format!("soak: {:.0} s of mixed load", end),
@@ -59,7 +59,9 @@ pub(super) fn draw(samples: &Samples, verdict: &Verdict) -> String {
         x_label: "seconds",
         x_ticks: steps.ticks(),
         y_label: "KiB, µs, number",
-        series: series.into_iter().enumerate().map(line).collect(),
+        series: (series.iter().enumerate())
+            .map(|(number, (name, points))| line(number, name, points))
+            .collect(),
     })
 }
 

@@ -40,7 +40,13 @@ mod tests {
     fn noise_and_outliers_are_no_slope() {
         let noise = |at: u64| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44) as f64 / 1e4;
         assert!(slope(&series(noise)).abs() < 1e-2);
-        let outliers = |at: u64| if at % 5 == 0 { 1e6 * at as f64 } else { 7.0 };
+        let outliers = |at: u64| {
+            if at.is_multiple_of(5) {
+                1e6 * at as f64
+            } else {
+                7.0
+            }
+        };
         assert_eq!(slope(&series(outliers)), 0.0);
         let leak = |at: u64| noise(at) + 0.5 * at as f64;
         assert!((slope(&series(leak)) - 0.5).abs() < 1e-2);

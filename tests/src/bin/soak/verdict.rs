@@ -1,6 +1,6 @@
 //! What was sampled, and whether it is flat.
 //!
-//! The first third is warm-up. Over the rest, the slope of each series (see [`trend`](super::trend)), times its length,
+//! The first third, 20 s at least, is warm-up: until then what is recycled has not been had by everybody. Over the rest, the slope of each series (see [`trend`](super::trend)), times its length,
 //! is how far it has drifted; that must not be more than a bound, or a part of what it is. Only rising counts.
 
 use super::trend::{median, slope};
@@ -46,13 +46,13 @@ const COLUMNS: [Column; 4] = [
     Column {
         what: "descriptors",
         of: |it| it.descriptors,
-        bound: 8.0,
-        part: 0.1,
+        bound: 16.0,
+        part: 0.2,
     },
     Column {
         what: "mappings",
         of: |it| it.mappings,
-        bound: 8.0,
+        bound: 16.0,
         part: 0.1,
     },
     Column {
@@ -62,6 +62,10 @@ const COLUMNS: [Column; 4] = [
         part: 0.0,
     },
 ];
+/// Of fewer samples nothing can be said.
+const FEW: usize = 10;
+/// In seconds.
+const WARM_UP: f64 = 20.0;
 /// How much slower than a bare pipe it may become.
 const SLOWER: f64 = 0.5;
 /// A controller that lived for less, in seconds, is not judged: it was still warming up.
@@ -72,6 +76,8 @@ pub(super) struct Verdict(Vec<Line>);
 
 struct Line {
     what: String,
+    /// How many samples it is about.
+    samples: usize,
     begin: f64,
     end: f64,
     drift: f64,
@@ -160,13 +166,15 @@ impl Column {
 
 impl Line {
     fn new(what: &str, series: &[(f64, f64)]) -> Self {
-        let judged = &series[series.len() / 3..];
+        let begin = series.first().map_or(0.0, |it| it.0) + (length(series) / 3.0).max(WARM_UP);
+        let judged = &series[series.partition_point(|it| it.0 < begin)..];
         let tenth = judged.len().div_ceil(10);
         let values = |part: &[(f64, f64)]| median(part.iter().map(|it| it.1).collect());
         Self {
             what: what.to_owned(),
+            samples: judged.len(),
             begin: values(&judged[..tenth]),
-            end: values(&judged[judged.len() - tenth..]),
+            end: values(&judged[judged.len().saturating_sub(tenth)..]),
             drift: slope(judged) * length(judged),
             bound: 0.0,
         }
@@ -177,7 +185,7 @@ impl Line {
     }
 
     fn is_flat(&self) -> bool {
-        self.drift <= self.bound
+        self.samples >= FEW && self.drift <= self.bound
     }
 }
 
@@ -200,16 +208,21 @@ impl fmt::Display for Verdict {
         writeln!(
             f,
             "{:<36} {:>10} {:>10} {:>10} {:>10}",
-            "over the last two thirds, worst", "begin", "end", "drift", "bound"
+            "after the warm-up, worst", "begin", "end", "drift", "bound"
         )?;
         for line in &self.0 {
-            let mark = if line.is_flat() { "flat" } else { "RISES" };
+            let mark = match line.is_flat() {
+                true => "flat",
+                false if line.samples < FEW => "TOO FEW SAMPLES",
+                false => "RISES",
+            };
             let Line {
                 what,
                 begin,
                 end,
                 drift,
                 bound,
+                ..
             } = line;
             writeln!(
                 f,

@@ -261,7 +261,7 @@ mod tests {
     fn what_stays_is_flat_and_what_leaks_rises() {
         assert!(judged(0).is_flat());
         assert!(judged(-100).is_flat());
-        let leak = judged(10);
+        let leak = judged(20);
         assert!(!leak.is_flat());
         assert_eq!(leak.to_string().matches("RISES").count(), 2);
     }

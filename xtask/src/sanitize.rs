@@ -2,10 +2,9 @@
 //! ThreadSanitizer.
 //!
 //! The sanitizers need a compiler that lets one build the standard library with them: Debian's second toolchain does.
-//! See `tests/sanitizers/` for what is suppressed, and why.
+//! Left out is what races by intent: see [`ALL`].
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use crate::steps::target;
@@ -147,17 +146,7 @@ impl Sanitizer {
             .env("RUSTFLAGS", self.flags)
             .env("CARGO_TARGET_DIR", target(self.name))
             .env("CARGO_PROFILE_TEST_DEBUG", "line-tables-only")
-            .env(self.options.0, self.options());
+            .env(self.options.0, self.options.1);
         command
-    }
-
-    /// With the list of what is suppressed, if there is one.
-    fn options(&self) -> String {
-        let mut list: PathBuf = root().join("tests/sanitizers").join(self.name);
-        list.set_extension("txt");
-        match list.exists() {
-            true => format!("{}:suppressions={}", self.options.1, list.display()),
-            false => self.options.1.to_owned(),
-        }
     }
 }

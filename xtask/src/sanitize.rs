@@ -83,7 +83,8 @@ const ALL: [Sanitizer; 2] = [
         flags: "-Zsanitizer=thread --cfg tsan",
         options: ("TSAN_OPTIONS", "halt_on_error=1"),
         tests: &[
-            // What a hostile side writes races by intent.
+            // What a hostile side writes races by intent, and so does a lane that drops its oldest message: there
+            // the producer may overwrite what is just being copied, and then the copy does not count.
             &[
                 "-p",
                 "ipmb-lane",
@@ -92,6 +93,9 @@ const ALL: [Sanitizer; 2] = [
                 "stress",
                 "--test",
                 "room",
+                "--",
+                "--skip",
+                "what_is_not_dropped_arrives_in_order",
             ],
             &["-p", "ipmb-sys", "--lib", "--tests"],
             &["-p", "ipmb", "--lib", "--test", "compat_0_8"],

@@ -10,6 +10,7 @@ pub mod memory;
 pub mod names;
 mod picture;
 pub mod proc;
+pub mod raw;
 pub mod scale;
 pub mod traffic;
 pub mod users;

@@ -1,0 +1,80 @@
+//! Coming and going, and being there.
+
+use super::{Scene, patiently};
+use ipmb_core::{Label, ToController};
+use ipmb_tests::raw::{Belongings, Failure, Raw};
+
+/// Asks for the same introduction until it is cut off.
+pub fn introductions(scene: &mut Scene) -> Result<(), Failure> {
+    while scene.goes_on() {
+        let mut raw = scene.join()?;
+        let peer = raw.find("alpha")?;
+        for round in 0.. {
+            scene.tried += 1;
+            let again = round > 0;
+            if raw
+                .say(&ToController::Introduce { peer, again }, &[])
+                .is_err()
+                || round > 500
+            {
+                break;
+            }
+        }
+        while let Ok(Some(_)) = raw.hear(std::time::Duration::from_millis(1)) {}
+    }
+    Ok(())
+}
+
+pub fn joins(scene: &mut Scene) -> Result<(), Failure> {
+    while scene.goes_on() {
+        let raw = scene.join()?;
+        scene.tried += 1;
+        if scene.tried.is_multiple_of(16) {
+            drop(raw.everybody()?);
+        }
+    }
+    Ok(())
+}
+
+/// As many as there may be.
+pub fn members(scene: &mut Scene) -> Result<(), Failure> {
+    let mut all = Vec::new();
+    while scene.goes_on() && all.len() < 600 {
+        match scene.join() {
+            Ok(raw) => all.push(raw),
+            Err(_) => scene.refused += 1,
+        }
+        scene.tried += 1;
+    }
+    while scene.goes_on() {
+        patiently(|| false);
+    }
+    Ok(())
+}
+
+/// The largest labels, until the directory is full.
+pub fn labels(scene: &mut Scene) -> Result<(), Failure> {
+    let mut all = Vec::new();
+    while scene.goes_on() {
+        let size = match scene.dice.below(3) {
+            0 => 1 << 20,
+            1 => (1 << 20) + 1,
+            _ => 300 << 10,
+        };
+        let words = match scene.dice.below(2) {
+            0 => vec!["x".repeat(size)],
+            _ => (0..size / 8).map(|number| format!("{number:08}")).collect(),
+        };
+        let label = Label::from(words.iter().map(String::as_str));
+        let id = scene.fresh_id();
+        scene.tried += 1;
+        match Raw::join_with(&scene.directory, label, id, Belongings::honest()?) {
+            Ok(raw) => all.push(raw),
+            Err(_) => {
+                scene.refused += 1;
+                all.pop();
+            }
+        }
+    }
+    Ok(())
+}

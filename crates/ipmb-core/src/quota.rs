@@ -5,6 +5,8 @@
 pub struct Quotas {
     /// Endpoints on the bus, those included that have yet to register again after a failover.
     pub members: usize,
+    /// Endpoints of one user.
+    pub members_per_user: usize,
     /// The words of one label added up, in bytes.
     pub label_bytes: usize,
     /// The records of all members added up, in bytes, as they stand in the directory's log (each with
@@ -23,8 +25,17 @@ pub struct Quotas {
     pub parked_bytes: u64,
     /// How many objects are parked on the whole bus.
     pub parked_objects: u64,
+    /// How many operators and operands the selectors of all parked messages have together: each join
+    /// looks at them.
+    pub parked_operands: u64,
+    /// What all endpoints of one user may have together of the directory, and of what can be parked on
+    /// the whole bus (those included that have left): one part in so many.
+    pub share_per_user: u64,
+    /// The work of finding out whether anybody matches a message that is to be parked: its operators
+    /// and operands times the endpoints on the bus.
+    pub selector_work: u64,
     /// Connections that have not registered yet; beyond it the oldest that has said nothing is cut off,
-    /// or if all have, the oldest that has had [its turn](crate::Settings::handshake_turn).
+    /// or if all have, the oldest of the process that has most of them.
     pub pending_handshakes: usize,
     /// How often the controller makes a new pair for the same two members.
     pub introductions_per_pair: u32,
@@ -42,13 +53,17 @@ impl Default for Quotas {
     fn default() -> Self {
         Self {
             members: 4096,
+            members_per_user: 2048,
             label_bytes: 1 << 20,
-            directory_bytes: 8 << 20,
+            directory_bytes: 16 << 20,
             parked_bytes_per_endpoint: 64 << 20,
             parked_messages_per_endpoint: 4096,
             parked_objects_per_endpoint: 1024,
             parked_bytes: 1 << 30,
             parked_objects: 16 * 1024,
+            parked_operands: 2 << 20,
+            share_per_user: 2,
+            selector_work: 1 << 20,
             pending_handshakes: 64,
             introductions_per_pair: 64,
             remembered_deliveries: 16 * 1024,

@@ -221,6 +221,12 @@ pub enum RefuseReason {
     /// The survivor says that it comes from a controller later than this one.
     #[error("this controller is older than the one that the endpoint was registered with")]
     Outdated,
+    /// The user has enough endpoints.
+    #[error("this user already has {limit} endpoints on the bus, the most it allows")]
+    TooManyOfUser {
+        /// The most endpoints that one user may have.
+        limit: u64,
+    },
 }
 
 /// Why a message cannot be parked.
@@ -254,6 +260,19 @@ pub enum ParkRefusal {
         "the bus holds all the parked messages that it can: wait for a receiver or lower the ttl"
     )]
     BusFull,
+    /// All that the controller can hold for one user is taken.
+    #[error(
+        "the bus holds all the parked messages that it can for one user: wait for a receiver or lower the ttl"
+    )]
+    UserFull,
+    /// It would take too long to find out who matches.
+    #[error(
+        "the selector has too many operands to park a message on a bus with so many endpoints: {limit} would do"
+    )]
+    Selector {
+        /// The most operators and operands, with as many endpoints as there are now.
+        limit: u64,
+    },
 }
 
 impl ToController {

@@ -109,6 +109,19 @@ impl Connections {
         self.pending.len()
     }
 
+    /// Of those the oldest of the process that has most: a flood is to cost its source, and not those
+    /// who come in between.
+    pub(super) fn oldest_pending_of_the_busiest(&self) -> Option<ConnId> {
+        let who = |conn: &ConnId| self.get(*conn).map(|it| (it.pid, it.uid));
+        let mut counts = BTreeMap::new();
+        for (_, conn) in &self.pending {
+            *counts.entry(who(conn)).or_insert(0_usize) += 1;
+        }
+        let (busiest, _) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        let mut all = self.pending.iter().map(|(_, conn)| *conn);
+        all.find(|conn| who(conn) == busiest)
+    }
+
     /// Of those the oldest, and by when it must have.
     pub(super) fn oldest_pending(&self) -> Option<(u64, ConnId)> {
         self.pending.first().copied()

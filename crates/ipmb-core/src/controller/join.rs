@@ -198,6 +198,11 @@ impl Controller {
             let limit = quotas.members as u64;
             return Err(RefuseReason::TooManyEndpoints { limit });
         }
+        let of_user = self.members_of(who.1) + self.held_of(who.1, conn);
+        if of_user >= quotas.members_per_user {
+            let limit = quotas.members_per_user as u64;
+            return Err(RefuseReason::TooManyOfUser { limit });
+        }
         let record = Record::Join(Member {
             id,
             order: u64::MAX,
@@ -211,6 +216,19 @@ impl Controller {
             true => Ok(()),
             false => Err(RefuseReason::DirectoryFull),
         }
+    }
+
+    fn members_of(&self, uid: u32) -> usize {
+        self.users.get(&uid).map_or(0, |it| it.0)
+    }
+
+    /// Those of a user who wait to be let in, but for one.
+    fn held_of(&self, uid: u32, but: ConnId) -> usize {
+        let of_user = |conn: &&ConnId| {
+            let connection = self.connections.get(**conn);
+            **conn != but && connection.is_some_and(|it| it.uid == uid)
+        };
+        self.held.iter().filter(of_user).count()
     }
 
     fn refuse(&mut self, conn: ConnId, reason: RefuseReason, out: &mut Vec<Output>) {

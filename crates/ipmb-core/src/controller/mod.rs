@@ -49,6 +49,8 @@ pub struct Controller {
     generation: u64,
     directory: Directory,
     directory_bytes: usize,
+    // By user: how many members, and their records, in bytes.
+    users: BTreeMap<u32, (usize, usize)>,
     last_order: u64,
     connections: Connections,
     live: BTreeMap<EndpointId, ConnId>,
@@ -95,6 +97,7 @@ impl Controller {
             generation,
             directory: Directory::default(),
             directory_bytes: 0,
+            users: BTreeMap::new(),
             last_order: 0,
             connections: Connections::default(),
             live: BTreeMap::new(),
@@ -223,7 +226,10 @@ impl Controller {
             let newest = |it: &(u64, ConnId)| it.1 == conn;
             // The new one has had no time to speak.
             let silent = self.connections.oldest_silent().filter(|it| !newest(it));
-            if let Some((_, oldest)) = silent.or_else(|| self.connections.oldest_pending()) {
+            let silent = silent.map(|(_, oldest)| oldest);
+            if let Some(oldest) =
+                silent.or_else(|| self.connections.oldest_pending_of_the_busiest())
+            {
                 self.close(oldest, CloseReason::TooManyPending, out);
             }
         }
@@ -343,8 +349,8 @@ impl Controller {
         let (Record::Join(crate::Member { id, .. }) | Record::Leave(id) | Record::Receiving(id, _)) =
             record;
         let size = |directory: &Directory| {
-            let member = directory.get(id).cloned();
-            member.map_or(0, |member| cost(&Record::Join(member)))
+            let member = directory.get(id).cloned()?;
+            Some((member.uid, cost(&Record::Join(member))))
         };
         let before = size(&self.directory);
         if let Record::Join(member) = &record {
@@ -352,13 +358,32 @@ impl Controller {
         }
         self.directory.apply(record);
         let after = size(&self.directory);
-        self.directory_bytes = self.directory_bytes.saturating_sub(before) + after;
+        if let Some((uid, bytes)) = before {
+            self.directory_bytes = self.directory_bytes.saturating_sub(bytes);
+            if let Some(of_user) = self.users.get_mut(&uid) {
+                *of_user = (of_user.0.saturating_sub(1), of_user.1.saturating_sub(bytes));
+                if of_user.0 == 0 {
+                    self.users.remove(&uid);
+                }
+            }
+        }
+        if let Some((uid, bytes)) = after {
+            self.directory_bytes += bytes;
+            let of_user = self.users.entry(uid).or_default();
+            *of_user = (of_user.0 + 1, of_user.1 + bytes);
+        }
     }
 
     /// Whether the directory takes one more.
     fn has_room(&self, record: &Record) -> bool {
-        let bytes = self.directory_bytes.saturating_add(cost(record));
-        bytes <= self.settings.quotas.directory_bytes
+        let (size, most) = (cost(record), self.settings.quotas.directory_bytes);
+        let of_user = match record {
+            Record::Join(member) => self.users.get(&member.uid).map_or(0, |it| it.1),
+            _ => 0,
+        };
+        let share = self.settings.quotas.share_per_user.max(1);
+        self.directory_bytes.saturating_add(size) <= most
+            && of_user.saturating_add(size) <= most / usize::try_from(share).unwrap_or(usize::MAX)
     }
 
     /// Sends to a member, if it is there.

@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 
 use super::{Attachment, CloseReason, ConnId, Controller, Output};
 use crate::{
-    Body, EndpointId, Label, LabelOp, MAX_INLINE_BODY, ParkId, Selector, SelectorMode, ToMember,
-    parking::Parked,
+    Body, EndpointId, Label, LabelOp, MAX_INLINE_BODY, ParkId, ParkRefusal, Selector, SelectorMode,
+    ToMember, parking::Parked,
 };
 
 /// A message that its sender wants parked.
@@ -59,6 +59,12 @@ impl Controller {
             // The copy that is here stands.
             return self.send(conn, &ToMember::Parked { sequence }, out);
         }
+        let endpoints = self.directory.len().max(1) as u64;
+        let limit = self.settings.quotas.selector_work / endpoints;
+        if selector.label_op.node_count() as u64 > limit {
+            let reason = ParkRefusal::Selector { limit };
+            return self.send(conn, &ToMember::ParkRefused { sequence, reason }, out);
+        }
         // Behind a message that is contested, so that the two cannot overtake each other.
         let contested = self.contested.range(of_sender(sender)).next().is_some()
             || match self.receivers(&selector.label_op) {
@@ -76,6 +82,7 @@ impl Controller {
             label_op: selector.label_op,
             body,
             objects,
+            uid: self.connections.get(conn).map_or(0, |it| it.uid),
             deadline: super::after(now, selector.ttl),
             on_the_way: None,
         };

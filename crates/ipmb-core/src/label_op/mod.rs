@@ -118,13 +118,14 @@ impl LabelOp {
         Preorder::of(self).count()
     }
 
-    /// The lengths of all words added up, in bytes. Takes time in proportion to the number of nodes.
-    pub(crate) fn word_bytes(&self) -> usize {
-        let words = Preorder::of(self).map(|node| match node {
-            Self::Leaf(word) => word.len(),
-            _ => 0,
-        });
-        words.sum()
+    /// The words in it added up, in bytes.
+    pub fn size_in_bytes(&self) -> usize {
+        Preorder::of(self)
+            .map(|node| match node {
+                Self::Leaf(word) => word.len(),
+                _ => 0,
+            })
+            .sum()
     }
 
     /// Words that every label that satisfies the expression contains: enough to narrow a search, not

@@ -15,6 +15,8 @@ pub(crate) struct Parked {
     pub(crate) label_op: LabelOp,
     pub(crate) body: Body,
     pub(crate) objects: u32,
+    /// The user whose endpoint parked it.
+    pub(crate) uid: u32,
     /// When its ttl ends.
     pub(crate) deadline: u64,
     /// The member it was sent to, which has not said yet that it arrived.
@@ -27,6 +29,7 @@ pub(crate) struct Parking {
     messages: BTreeMap<ParkId, (Parked, Usage)>,
     deadlines: BTreeSet<(u64, ParkId)>,
     usage: BTreeMap<EndpointId, Usage>,
+    users: BTreeMap<u32, Usage>,
     total: Usage,
 }
 
@@ -36,6 +39,7 @@ struct Usage {
     bytes: u64,
     messages: u64,
     objects: u64,
+    operands: u64,
 }
 
 impl Parking {
@@ -47,11 +51,17 @@ impl Parking {
         usage.check(quotas)?;
         let mut total = self.total;
         total.add(cost);
-        if total.bytes > quotas.parked_bytes || total.objects > quotas.parked_objects {
+        if !total.is_within(quotas, 1) {
             return Err(ParkRefusal::BusFull);
+        }
+        let mut of_user = self.users.get(&parked.uid).copied().unwrap_or_default();
+        of_user.add(cost);
+        if !of_user.is_within(quotas, quotas.share_per_user) {
+            return Err(ParkRefusal::UserFull);
         }
         self.total = total;
         self.usage.insert(parked.id.sender, usage);
+        self.users.insert(parked.uid, of_user);
         self.deadlines.insert((parked.deadline, parked.id));
         self.messages.insert(parked.id, (parked, cost));
         Ok(())
@@ -67,6 +77,12 @@ impl Parking {
             self.usage.remove(&id.sender);
         } else {
             self.usage.insert(id.sender, usage);
+        }
+        if let Some(of_user) = self.users.get_mut(&parked.uid) {
+            of_user.subtract(cost);
+            if of_user.messages == 0 {
+                self.users.remove(&parked.uid);
+            }
         }
         Some(parked)
     }
@@ -135,16 +151,18 @@ impl Usage {
     const MESSAGE: u64 = 512;
 
     fn of(parked: &Parked) -> Self {
-        let label_op = &parked.label_op;
-        let words = label_op.node_count() as u64 * Self::NODE + label_op.word_bytes() as u64;
+        let operands = parked.label_op.node_count() as u64;
+        let words = parked.label_op.size_in_bytes() as u64;
         Self {
             bytes: parked
                 .body
                 .len()
                 .saturating_add(words)
+                .saturating_add(operands.saturating_mul(Self::NODE))
                 .saturating_add(Self::MESSAGE),
             messages: 1,
             objects: parked.stored_objects(),
+            operands,
         }
     }
 
@@ -152,12 +170,22 @@ impl Usage {
         self.bytes = self.bytes.saturating_add(cost.bytes);
         self.messages += cost.messages;
         self.objects = self.objects.saturating_add(cost.objects);
+        self.operands = self.operands.saturating_add(cost.operands);
     }
 
     fn subtract(&mut self, cost: Self) {
         self.bytes = self.bytes.saturating_sub(cost.bytes);
         self.messages = self.messages.saturating_sub(cost.messages);
         self.objects = self.objects.saturating_sub(cost.objects);
+        self.operands = self.operands.saturating_sub(cost.operands);
+    }
+
+    /// Whether it is no more than one part in `parts` of what the whole bus may have.
+    fn is_within(&self, quotas: &Quotas, parts: u64) -> bool {
+        let part = |of: u64| of / parts.max(1);
+        self.bytes <= part(quotas.parked_bytes)
+            && self.objects <= part(quotas.parked_objects)
+            && self.operands <= part(quotas.parked_operands)
     }
 
     fn check(&self, quotas: &Quotas) -> Result<(), ParkRefusal> {

@@ -6,6 +6,7 @@ mod introducing;
 mod joining;
 mod model;
 mod parking;
+mod quotas;
 
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ const LIMITS: ReceiveLimits = ReceiveLimits {
 struct Bus {
     controller: Controller,
     now: u64,
+    /// Whose processes connect.
+    uid: u32,
     out: Vec<Output>,
 }
 
@@ -49,6 +52,7 @@ impl Bus {
         Self {
             controller,
             now,
+            uid: 1,
             out,
         }
     }
@@ -78,7 +82,7 @@ impl Bus {
         self.handle(Input::Accepted {
             conn: ConnId(conn),
             pid,
-            uid: 1,
+            uid: self.uid,
             nonce: [conn as u8; 32],
         });
     }

@@ -229,6 +229,7 @@ fn bytes_are_counted_whether_inline_or_not() {
     let mut settings = Settings::default();
     settings.quotas.parked_bytes_per_endpoint = 10_000;
     settings.quotas.parked_bytes = 12_000;
+    settings.quotas.share_per_user = 1;
     let mut bus = Bus::with(settings, None, false);
     bus.join(1, "a");
     bus.join(2, "z");

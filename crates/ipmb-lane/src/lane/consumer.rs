@@ -47,6 +47,8 @@ pub struct Consumer<M: Memory> {
     partial_len: u64,
     partial_tag: u16,
     corrupt: bool,
+    /// Once the lane is closed: so many bytes are still read at most.
+    left: Option<u64>,
 }
 
 impl<M: Memory> Consumer<M> {
@@ -75,6 +77,7 @@ impl<M: Memory> Consumer<M> {
             partial_len: 0,
             partial_tag: 0,
             corrupt: false,
+            left: None,
         })
     }
 
@@ -93,6 +96,9 @@ impl<M: Memory> Consumer<M> {
         out.clear();
         if self.corrupt {
             return Err(Corrupt);
+        }
+        if self.left == Some(0) {
+            return Ok(Popped::Empty);
         }
         let popped = if self.drops_oldest {
             self.pop_contended(out, limit)
@@ -182,9 +188,11 @@ impl<M: Memory> Consumer<M> {
         enough && word.swap(0, Ordering::AcqRel) != 0
     }
 
-    /// Tells the producer that nothing will be popped any more.
+    /// Tells the producer that nothing will be popped any more, but for what is there now: not more than fills the
+    /// ring once, whatever a producer adds that does not care.
     pub fn close(&mut self) {
         self.ring.store(CLOSED, 1);
+        self.left = Some(self.ring.capacity);
     }
 
     fn position(&self) -> u64 {
@@ -255,6 +263,9 @@ impl<M: Memory> Consumer<M> {
     fn take(&mut self, frame: &Frame, out: &mut Vec<u8>, limit: u64) -> Result<Popped, Corrupt> {
         if frame.message_len > limit {
             return Err(Corrupt);
+        }
+        if let Some(left) = &mut self.left {
+            *left = left.saturating_sub((frame.len as u64).max(8));
         }
         if frame.is_first() {
             // If there was a message before it that never ended, its sender gave up.

@@ -56,12 +56,16 @@ impl Doorbell {
 
     /// Wakes whoever waits, now or next. Wakes nobody twice before a [`clear`](Self::clear).
     ///
-    /// Does not block, unless somebody who holds the doorbell fills its counter *and* takes the
-    /// non-blocking mode away, which the kernel keeps with the object and not with us.
+    /// Does not block, even if somebody who holds the doorbell fills its counter and takes the
+    /// non-blocking mode away, which the kernel keeps with the object and not with us. (Who does both
+    /// in the moment between two system calls of ours can keep us until the owner clears it.)
     pub fn ring(&self) {
+        // Adding nothing wakes those who wait, and there is always room for it.
+        let is_rung = self.wait(Some(Duration::ZERO)).unwrap_or(false);
+        let count = u64::from(!is_rung);
         // EAGAIN: the counter is at its maximum, so it is rung. No other error can come from an
         // eventfd.
-        let _ = retry_on_intr(|| call::write(&self.event, &1_u64.to_ne_bytes()));
+        let _ = retry_on_intr(|| call::write(&self.event, &count.to_ne_bytes()));
     }
 
     /// Forgets all rings so far. Clear first, then look for what there is to do, then wait.

@@ -38,6 +38,29 @@ fn a_ring_wakes_who_waits() {
 }
 
 #[test]
+fn a_full_doorbell_that_was_made_to_block_does_not_block_who_rings() {
+    use rustix::fs::{OFlags, fcntl_setfl};
+    use std::sync::mpsc;
+    let bell = Doorbell::create().unwrap();
+    rustix::io::write(&bell.as_fd(), &(u64::MAX - 1).to_ne_bytes()).unwrap();
+    fcntl_setfl(bell.as_fd(), OFlags::empty()).unwrap();
+    let poller = Poller::new().unwrap();
+    poller.add(bell.as_fd(), 7, Interest::ReadableEdge).unwrap();
+    let (mut events, patience) = (Vec::new(), PATIENCE);
+    poller.wait(&mut events, patience).unwrap();
+    let other = bell.try_clone().unwrap();
+    let (done, is_done) = mpsc::channel();
+    std::thread::spawn(move || {
+        other.ring();
+        done.send(()).unwrap();
+    });
+    assert!(is_done.recv_timeout(patience.unwrap_or_default()).is_ok());
+    // A ring all the same, for those who wait for the next one.
+    poller.wait(&mut events, patience).unwrap();
+    assert_eq!(events.len(), 1);
+}
+
+#[test]
 fn a_full_doorbell_is_rung() {
     let bell = Doorbell::create().unwrap();
     rustix::io::write(&bell, &(u64::MAX - 1).to_ne_bytes()).unwrap();

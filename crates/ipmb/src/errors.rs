@@ -151,6 +151,16 @@ pub enum SendError {
         /// The smaller of both sides' limits, in bytes.
         limit: u64,
     },
+    /// The message has more objects, those of memory regions included, than a receiver takes.
+    #[error(
+        "the message has {count} objects and regions, the limit is {limit}: send several messages"
+    )]
+    TooManyObjects {
+        /// Objects, and memory regions that the receiver has not seen yet.
+        count: usize,
+        /// The most that there are in one message.
+        limit: usize,
+    },
     /// A memory region or an object of the message cannot be sent.
     #[error("an attachment cannot be sent: {0}")]
     Attachment(#[source] io::Error),

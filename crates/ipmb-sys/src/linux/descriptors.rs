@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use super::{OwnedObject, call};
 
@@ -15,6 +16,14 @@ pub fn duplicate(object: impl AsFd) -> io::Result<OwnedObject> {
 /// What the system says when the process has no free descriptor.
 pub fn out_of_descriptors() -> io::Error {
     Errno::MFILE.into()
+}
+
+/// How many descriptors this process may have.
+pub fn descriptor_limit() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    })
 }
 
 /// Whether the process, or the system, has no free descriptor.

@@ -28,7 +28,9 @@ pub use barrier::{
 pub use channel::{Channel, ChannelRecvError, ChannelSendError, MAX_OBJECTS, MAX_PACKET};
 pub use claim::{Claim, is_leased, lease};
 pub use credentials::{Credentials, namespaces};
-pub use descriptors::{duplicate, is_lack, is_out_of_descriptors, out_of_descriptors};
+pub use descriptors::{
+    descriptor_limit, duplicate, is_lack, is_out_of_descriptors, out_of_descriptors,
+};
 pub use directory::{RuntimeDirectory, RuntimeDirectoryError, Scope};
 pub use doorbell::Doorbell;
 pub use fork::{ForkGuard, follow_forks, fork_generation};

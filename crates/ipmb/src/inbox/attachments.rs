@@ -84,7 +84,7 @@ impl Delivery {
                 Attached::new(&header, objects)
             }
         };
-        if let Err(error) = attached.open_regions(&header, &mut self.regions) {
+        if let Err(error) = attached.open_regions(&header, &mut self.regions, usize::MAX) {
             self.attached = Some(attached);
             return Err(PullError::Resources(error));
         }
@@ -141,6 +141,12 @@ pub(crate) enum Malformed {
     Loans,
     #[error("a message came without its objects")]
     Objects,
+    #[error("a message or its sender brings more objects than a receiver takes: {0}")]
+    TooManyObjects(u64),
+    #[error("a message is said to be one that another endpoint has parked")]
+    Parked,
+    #[error("the channel brings ever more of what nobody has asked for")]
+    Flood,
     #[error("a frame of this kind is not expected here")]
     Unexpected,
     #[error(transparent)]
@@ -181,7 +187,8 @@ impl Attached {
         }
     }
 
-    /// Makes the regions that are new known.
+    /// Makes the regions that are new known, up to `most` altogether. What is over that is missing in
+    /// its message.
     ///
     /// # Errors
     ///
@@ -191,6 +198,7 @@ impl Attached {
         &mut self,
         header: &MessageHeader,
         known: &mut HashMap<RegionId, Arc<Block>>,
+        most: usize,
     ) -> io::Result<()> {
         let shown = header.regions.iter().filter(|region| region.with_object);
         for (reference, slot) in shown.zip(&mut self.regions) {
@@ -199,6 +207,9 @@ impl Attached {
                 continue;
             }
             let Some(object) = slot.take() else { continue };
+            if known.len() >= most {
+                continue;
+            }
             match Block::open(object.into(), Some((reference.id, reference.size))) {
                 Ok(block) => drop(known.insert(reference.id, block)),
                 Err((error, object))

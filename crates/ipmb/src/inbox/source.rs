@@ -11,10 +11,11 @@ use crate::{
     region::Block,
 };
 use ipmb_core::{
-    Correlation, DeclaredTypes, EndpointId, LaneMessage, LoanRef, MessageHeader, RegionId, TypeId,
+    Correlation, DeclaredTypes, EndpointId, LaneMessage, LoanRef, MessageHeader, ParkId, RegionId,
+    TypeId,
 };
 use ipmb_lane::{Consumer, Popped};
-use ipmb_sys::{Channel, Doorbell, MapError, OwnedObject, SmallPacket};
+use ipmb_sys::{Channel, Doorbell, MapError, OwnedObject, SmallPacket, descriptor_limit};
 use std::{
     collections::{HashMap, VecDeque},
     io,
@@ -23,6 +24,12 @@ use std::{
 };
 
 const FEW_REGIONS: usize = 4;
+/// So many regions of one sender are kept at least, whatever descriptors there are; and a quarter of
+/// these otherwise.
+const FEWEST_REGIONS: usize = 64;
+/// So many packets are read in search of one: more than fit into a channel, and a sender that keeps
+/// to the protocol has sent it before.
+const MOST_PACKETS: usize = 4096;
 
 pub(super) struct Source {
     pub(super) endpoint: EndpointId,
@@ -48,6 +55,8 @@ pub(super) struct Source {
     /// Packets of objects that were read from the channel before their message: its number, and the
     /// objects, at least one.
     objects: VecDeque<(u64, Vec<OwnedObject>)>,
+    /// How many those are.
+    waiting: usize,
     /// What the sender has declared, whichever lane it stood in.
     types: DeclaredTypes,
     regions: HashMap<RegionId, Arc<Block>>,
@@ -132,6 +141,7 @@ impl Source {
             packets: VecDeque::new(),
             arrived: 0,
             objects: VecDeque::new(),
+            waiting: 0,
             types: DeclaredTypes::default(),
             regions: HashMap::new(),
             loans: Ledger::default(),
@@ -307,7 +317,7 @@ impl Source {
 
     /// Reads the channel until what a message refers to is there.
     fn be_shown(&mut self, reference: &LoanRef) -> Result<(), PullError> {
-        loop {
+        for _ in 0..MOST_PACKETS {
             match self.loans.prepare(reference) {
                 Ok(true) => return Ok(()),
                 // A sender shows what it lends before it publishes the message.
@@ -317,6 +327,7 @@ impl Source {
                 Err(_) => return Err(Malformed::Loans.into()),
             }
         }
+        Err(Malformed::Flood.into())
     }
 
     #[inline]
@@ -354,6 +365,11 @@ impl Source {
                 sequence,
                 payload,
             } => {
+                // What somebody else has parked would be taken for received when it comes.
+                let own = |id: ParkId| id.sender == self.endpoint;
+                if !header.parked.is_none_or(own) {
+                    return Err(Malformed::Parked.into());
+                }
                 self.asked |= matches!(header.correlation, Some(Correlation::Request(_)));
                 let pending = Pending {
                     views,
@@ -379,14 +395,17 @@ impl Source {
 
     /// Reads what the channel holds in front of the first lane.
     pub(super) fn channel_news(&mut self) -> Result<(), PullError> {
-        while self.lanes.is_empty() {
+        for _ in 0..MOST_PACKETS {
+            if !self.lanes.is_empty() {
+                return Ok(());
+            }
             let read = self.read_channel();
             self.starved = matches!(read, Err(PullError::Resources(_)));
             if !read? {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
+        Err(Malformed::Flood.into())
     }
 
     /// Lets go of regions that nobody holds any more: they can never be referred to again.
@@ -405,8 +424,9 @@ impl Source {
             lane.close();
         }
         let mut buffer = Vec::new();
-        // The sender stops when it sees the lane closed; if it does not, that is not our business.
-        for _ in 0..1 << 20 {
+        // A lane that is closed comes to an end, whether its sender stops or not; the number of lanes
+        // is bounded.
+        loop {
             match self.pull(&mut buffer, u64::MAX) {
                 Ok(Pull::Message(_) | Pull::More) => {}
                 Ok(Pull::Nothing) | Err(_) => break,
@@ -454,9 +474,11 @@ impl Source {
             let objects = self.collect(pending.sequence, beside)?;
             pending.attached = Some(Attached::new(&pending.header, objects));
         }
+        // Each has a descriptor as long as anybody holds it, and that is for the sender to say.
+        let most = FEWEST_REGIONS.max(descriptor_limit() / 4);
         if let Some(attached) = &mut pending.attached {
             attached
-                .open_regions(&pending.header, &mut self.regions)
+                .open_regions(&pending.header, &mut self.regions, most)
                 .map_err(PullError::Resources)?;
         }
         Ok(())
@@ -464,7 +486,12 @@ impl Source {
 
     fn next_lane(&mut self) -> Result<Pull, PullError> {
         // A sender offers the next lane before it retires one.
+        let mut packets = 0;
         while self.lanes.len() < 2 {
+            packets += 1;
+            if packets > MOST_PACKETS {
+                return Err(Malformed::Flood.into());
+            }
             if !self.read_channel()? {
                 return Err(Malformed::BadLane("the next one is missing".into()).into());
             }

@@ -96,6 +96,19 @@ impl Ledger {
     /// [`MapError::Io`] for want of memory: try again. Others: no honest sender shows that.
     #[inline]
     pub(crate) fn prepare(&mut self, loan: &LoanRef) -> Result<bool, MapError> {
+        self.meet()?;
+        let Some(returns) = &self.returns else {
+            return Ok(false);
+        };
+        match self.segments.get_mut(loan.slot as usize) {
+            Some(Some(known)) if known.epoch == loan.epoch => known.map(returns).map(|()| true),
+            _ => Ok(false),
+        }
+    }
+
+    /// Maps where we give back, if that was shown to us.
+    #[inline]
+    fn meet(&mut self) -> Result<(), MapError> {
         if let Some(lease) = self.lease.take() {
             match Returns::open(&lease) {
                 Ok(borrower) => self.returns = Some(Arc::new(Returns::new(borrower, lease))),
@@ -105,13 +118,7 @@ impl Ledger {
                 }
             }
         }
-        let Some(returns) = &self.returns else {
-            return Ok(false);
-        };
-        match self.segments.get_mut(loan.slot as usize) {
-            Some(Some(known)) if known.epoch == loan.epoch => known.map(returns).map(|()| true),
-            _ => Ok(false),
-        }
+        Ok(())
     }
 
     /// What a message refers to. `None`: no honest sender refers to that.
@@ -139,20 +146,40 @@ impl Ledger {
         self.lease = Some(lease);
     }
 
-    /// The sender shows us a segment.
-    pub(crate) fn show(&mut self, slot: u32, epoch: u32, object: OwnedObject) {
+    /// The sender shows us a segment. It is mapped at once, so that its descriptor is not kept.
+    ///
+    /// # Errors
+    ///
+    /// No honest sender shows that. (For want of memory it is mapped later.)
+    pub(crate) fn show(
+        &mut self,
+        slot: u32,
+        epoch: u32,
+        object: OwnedObject,
+    ) -> Result<(), MapError> {
         let slot = slot as usize;
         if slot >= LOAN_SLOTS {
-            return;
+            return Ok(());
         }
         if slot >= self.segments.len() {
             self.segments.resize_with(slot + 1, || None);
         }
-        self.segments[slot] = Some(Known {
+        let mut known = Known {
             epoch,
             object: Some(object),
             segment: None,
-        });
+        };
+        let mapped = match (self.meet(), &self.returns) {
+            (Ok(()), Some(returns)) => known.map(returns),
+            // An honest sender shows first where to give back.
+            (Ok(()), None) => return Err(MapError::NotMemory),
+            (Err(error), _) => Err(error),
+        };
+        self.segments[slot] = Some(known);
+        match mapped {
+            Ok(()) | Err(MapError::Io(_)) => Ok(()),
+            error => error,
+        }
     }
 
     /// Lets go of segments that the sender uses no more.
@@ -197,7 +224,7 @@ mod tests {
         let (pool, bytes, reference, mut ledger) = lent();
         let segment = pool.segment(reference.slot).unwrap();
         let object = segment.object.as_fd().try_clone_to_owned().unwrap();
-        ledger.show(reference.slot, segment.epoch, object);
+        ledger.show(reference.slot, segment.epoch, object).unwrap();
         assert!(ledger.prepare(&reference).unwrap());
         let (_, view) = ledger.view(&reference).unwrap();
         assert_eq!(view, *bytes);
@@ -227,11 +254,9 @@ mod tests {
     fn what_is_no_memory_is_not_mapped() {
         let (_pool, _bytes, reference, mut ledger) = lent();
         let null = File::open("/dev/null").unwrap();
-        ledger.show(u32::MAX, 1, null.try_clone().unwrap().into());
-        ledger.show(reference.slot, reference.epoch, null.into());
-        assert!(matches!(
-            ledger.prepare(&reference),
-            Err(MapError::NotMemory)
-        ));
+        let nowhere = ledger.show(u32::MAX, 1, null.try_clone().unwrap().into());
+        assert!(nowhere.is_ok());
+        let shown = ledger.show(reference.slot, reference.epoch, null.into());
+        assert!(matches!(shown, Err(MapError::NotMemory)));
     }
 }

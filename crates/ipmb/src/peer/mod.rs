@@ -23,6 +23,10 @@ pub(crate) use room::RoomBell;
 use ipmb_core::{EndpointId, ReceiveLimits};
 use ipmb_lane::{BiasedGuard, BiasedMutex};
 
+/// So many objects come with one message at most, those of memory regions included. A receiver has to
+/// hold them all at once.
+pub(crate) const MOST_OBJECTS: usize = 4096;
+
 /// Another endpoint (or ourselves), as a receiver of our messages.
 pub(crate) struct Peer {
     pub(crate) id: EndpointId,

@@ -1,6 +1,7 @@
 //! The long way of a message to one receiver: attachments, fragments, a lane that is full.
 
 use super::{
+    MOST_OBJECTS,
     flow::LARGE,
     lanes::{Cargo, NoLane},
     lending::NotLent,
@@ -177,6 +178,11 @@ impl Line {
         }
         self.number(outbound, progress)
             .map_err(SendError::Attachment)?;
+        let count = outbound.objects.len() + progress.region_objects.len();
+        if count > MOST_OBJECTS {
+            let limit = MOST_OBJECTS;
+            return Err(SendError::TooManyObjects { count, limit });
+        }
         if outbound.has_attachments() {
             self.attachments += 1;
         }

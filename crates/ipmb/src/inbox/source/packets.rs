@@ -1,15 +1,20 @@
 //! What comes from a sender beside its lanes: objects, and lanes.
 
 use super::{Malformed, PullError, Source};
-use crate::{memory::Shared, peer::PairPacket};
+use crate::{
+    memory::Shared,
+    peer::{MOST_OBJECTS, PairPacket},
+};
 use ipmb_lane::{Consumer, memory_len};
 use ipmb_sys::{
-    Access, ChannelRecvError, Doorbell, MapError, OwnedObject, SMALL_PACKET, SmallPacket, is_lack,
-    map_memory,
+    Access, ChannelRecvError, Doorbell, MAX_OBJECTS, MapError, OwnedObject, SMALL_PACKET,
+    SmallPacket, descriptor_limit, is_lack, is_out_of_descriptors, map_memory,
 };
 use std::{io, os::fd::AsFd};
 
 const SMALLEST_LANE: usize = 4 << 10;
+/// So many lanes wait to be read. Each is several times as large as the one before it.
+const MOST_LANES: usize = 32;
 
 const _: () = assert!(PairPacket::LEN <= SMALL_PACKET);
 
@@ -20,10 +25,18 @@ impl Source {
         sequence: u64,
         count: u64,
     ) -> Result<Vec<OwnedObject>, PullError> {
+        if count > MOST_OBJECTS as u64 {
+            return Err(Malformed::TooManyObjects(count).into());
+        }
+        let mut packets = 0;
         loop {
             // What belongs to earlier messages belongs to messages that were given up.
             while self.objects.front().is_some_and(|(of, _)| *of < sequence) {
-                self.objects.pop_front();
+                self.next_objects();
+            }
+            packets += 1;
+            if packets > super::MOST_PACKETS {
+                return Err(Malformed::Flood.into());
             }
             let packets = self.objects.iter().take_while(|(of, _)| *of == sequence);
             if packets
@@ -35,13 +48,21 @@ impl Source {
             }
             // A sender hands the objects over before it publishes the message.
             let later = self.objects.back().is_some_and(|(of, _)| *of != sequence);
-            if later || !self.read_channel()? {
-                return Err(Malformed::Objects.into());
+            match self.read_channel() {
+                Ok(true) if !later => {}
+                Ok(_) => return Err(Malformed::Objects.into()),
+                // It may wait until there are some, if it leaves others their share.
+                Err(PullError::Resources(error))
+                    if is_out_of_descriptors(&error) && self.waiting > descriptor_limit() / 2 =>
+                {
+                    return Err(Malformed::TooManyObjects(count).into());
+                }
+                Err(error) => return Err(error),
             }
         }
         let mut all = Vec::new();
         while (all.len() as u64) < count
-            && let Some((_, objects)) = self.objects.pop_front()
+            && let Some(objects) = self.next_objects()
         {
             match all.is_empty() {
                 true => all = objects,
@@ -50,6 +71,12 @@ impl Source {
         }
         all.truncate(count as usize);
         Ok(all)
+    }
+
+    fn next_objects(&mut self) -> Option<Vec<OwnedObject>> {
+        let (_, objects) = self.objects.pop_front()?;
+        self.waiting -= objects.len();
+        Some(objects)
     }
 
     /// Reads one packet; `false` if there is none.
@@ -67,7 +94,13 @@ impl Source {
             PairPacket::Objects { .. } if objects.is_empty() => {
                 return Err(Malformed::Packet.into());
             }
-            PairPacket::Objects { sequence } => self.objects.push_back((sequence, objects)),
+            PairPacket::Objects { sequence } => {
+                self.waiting += objects.len();
+                self.objects.push_back((sequence, objects));
+                if self.waiting > MOST_OBJECTS + MAX_OBJECTS {
+                    return Err(Malformed::TooManyObjects(self.waiting as u64).into());
+                }
+            }
             PairPacket::Account => {
                 let [lease] =
                     <[OwnedObject; 1]>::try_from(objects).map_err(|_| Malformed::Loans)?;
@@ -76,7 +109,8 @@ impl Source {
             PairPacket::Segment { slot, epoch } => {
                 let [memory] =
                     <[OwnedObject; 1]>::try_from(objects).map_err(|_| Malformed::Loans)?;
-                self.loans.show(slot, epoch, memory);
+                let shown = self.loans.show(slot, epoch, memory);
+                shown.map_err(|_| Malformed::Loans)?;
             }
             PairPacket::Lane { number } if number < self.offered => {} // offered again
             PairPacket::Lane { number } if number == self.offered => {
@@ -115,6 +149,9 @@ impl Source {
 
     fn attach_lane(&mut self, objects: [OwnedObject; 2]) -> Result<(), PullError> {
         let bad = |why: &dyn std::fmt::Display| Malformed::BadLane(why.to_string());
+        if self.lanes.len() >= MOST_LANES {
+            return Err(bad(&"there are too many already").into());
+        }
         if self.room.is_none()
             && let Err(error) = Doorbell::examine(objects[1].as_fd())
         {

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::peer::{FIRST_CAPACITY, PairPacket};
-use ipmb_core::{FrameError, TypeId};
+use ipmb_core::{EndpointId, FrameError, ParkId, TypeId};
 use ipmb_lane::{Producer, memory_len};
 use ipmb_sys::{Purpose, create_memory};
-use std::os::fd::AsFd;
+use std::{fs::File, os::fd::AsFd};
 
 const TYPE: TypeId = *b"sixteen bytes id";
 
@@ -193,4 +193,104 @@ fn an_envelope_with_loans_takes_the_long_way() {
     );
     assert_eq!(source.pull_at_once(&mut Vec::new(), 1 << 20), None);
     assert!(source.has_news());
+}
+
+#[test]
+fn a_message_that_somebody_else_has_parked_is_malformed() {
+    for (sender, is_good) in [(1, true), (2, false)] {
+        let (mut producer, mut source) = lane();
+        let mut header = MessageHeader::new(TYPE);
+        header.parked = Some(ParkId {
+            sender: EndpointId(sender),
+            sequence: 7,
+        });
+        let mut frame = Vec::new();
+        header.encode(&mut frame);
+        send(&mut producer, LaneMessage::TAG, &frame);
+        let pulled = source.pull(&mut Vec::new(), 1 << 20);
+        assert_eq!(matches!(pulled, Ok(Pull::Message(_))), is_good);
+        let malformed = matches!(pulled, Err(PullError::Malformed(Malformed::Parked)));
+        assert_eq!(malformed, !is_good);
+    }
+}
+
+#[test]
+fn more_objects_than_a_message_may_have_are_not_collected() {
+    let (channel, mut producer, mut source) = line();
+    let bell = Doorbell::create().unwrap();
+    let packet = PairPacket::Objects { sequence: 1 }.encode();
+    channel.try_send(&packet, &[bell.as_fd(); 9]).unwrap();
+    send_with_objects(&mut producer, 4097, 1);
+    let pulled = source.pull(&mut Vec::new(), 1 << 20);
+    let why = |it| {
+        matches!(
+            it,
+            Err(PullError::Malformed(Malformed::TooManyObjects(4097)))
+        )
+    };
+    assert!(why(pulled));
+    assert!(source.objects.is_empty());
+}
+
+#[test]
+fn objects_of_nobody_are_not_collected_without_end() {
+    let (channel, _producer, mut source) = line();
+    let null = File::open("/dev/null").unwrap();
+    let packet = PairPacket::Objects { sequence: 1 }.encode();
+    let objects = [null.as_fd(); 20];
+    let refused = (0..1000).find_map(|_| {
+        channel.try_send(&packet, &objects).unwrap();
+        match source.read_channel() {
+            Ok(_) => None,
+            Err(PullError::Malformed(why)) => Some(matches!(why, Malformed::TooManyObjects(_))),
+            // The process has not so many descriptors.
+            Err(PullError::Resources(_)) => Some(true),
+        }
+    });
+    assert_eq!(refused, Some(true));
+    assert!(
+        source.waiting < 4096 + 2 * 253,
+        "{} objects",
+        source.waiting
+    );
+}
+
+#[test]
+fn more_lanes_than_a_sender_needs_are_malformed() {
+    let (channel, _producer, mut source) = line();
+    let (object, mapping) =
+        create_memory(Purpose::Shared, memory_len(FIRST_CAPACITY), false).unwrap();
+    let _other = Producer::create(Shared::new(mapping), false).unwrap();
+    let room = Doorbell::create().unwrap();
+    let refused = (1..100).find(|&number| {
+        let packet = PairPacket::Lane { number }.encode();
+        let objects = [object.as_fd(), room.as_fd()];
+        channel.try_send(&packet, &objects).unwrap();
+        source.read_channel().is_err()
+    });
+    assert_eq!(refused, Some(32));
+}
+
+#[test]
+fn who_is_cut_off_is_not_read_for_as_long_as_it_writes() {
+    let (mut producer, source) = lane();
+    let frame = MessageHeader::encode_fixed(TYPE);
+    while producer.reserve(frame.len()).is_ok() {
+        send(&mut producer, LaneMessage::TAG, &frame);
+    }
+    let (closing, closed) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            source.close();
+            closing.send(()).unwrap();
+        });
+        // A sender that sees that the lane is closed and does not care.
+        while closed.try_recv().is_err() {
+            if producer.reserve(frame.len()).is_ok() {
+                send(&mut producer, LaneMessage::TAG, &frame);
+            }
+        }
+    });
+    let most = 2 * FIRST_CAPACITY as u64 + 64;
+    assert!(producer.consumed() <= most, "{}", producer.consumed());
 }

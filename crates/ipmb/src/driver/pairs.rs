@@ -53,16 +53,24 @@ impl Driver {
             Ok(()) => {
                 self.endpoint.link().wanted.remove(&id);
             }
+            Err((introduction, error)) if is_lack(&error) => {
+                let pid = introduction.pid;
+                tracing::warn!(%id, pid, %error, "an introduction cannot be used yet");
+                // Nobody would introduce us again.
+                self.pairs.unused.push(introduction);
+                let again = Instant::now() + LACK_TIME;
+                self.pairs.try_again.get_or_insert(again);
+                return self.endpoint.report_lack(error);
+            }
+            // What the peer gave the controller is not what it should be: nobody else is to pay.
             Err((introduction, error)) => {
                 let pid = introduction.pid;
-                tracing::warn!(%id, pid, %error, "an introduction cannot be used");
-                if is_lack(&error) {
-                    // Nobody would introduce us again.
-                    self.pairs.unused.push(introduction);
-                    let again = Instant::now() + LACK_TIME;
-                    self.pairs.try_again.get_or_insert(again);
+                tracing::warn!(%id, pid, %error, "a peer is cut off");
+                self.endpoint.link().wanted.remove(&id);
+                let peer = self.endpoint.routing().peer(id);
+                if let Some(peer) = peer {
+                    self.endpoint.lose(&peer);
                 }
-                return self.endpoint.report_lack(error);
             }
         }
         self.endpoint.room.announce();

@@ -17,6 +17,8 @@ use std::{
 /// How long a sender waits for a new controller that the beacon announces before it believes the
 /// beacon no more.
 const BEACON_PATIENCE: Duration = Duration::from_secs(1);
+/// The same while the controller that it knows is alive.
+const LIE_PATIENCE: Duration = Duration::from_millis(20);
 
 /// What came of sending a message the short way. Small, so that it is returned in a register.
 #[derive(Clone, Copy)]
@@ -242,7 +244,7 @@ impl Endpoint {
             Target::Selector(selector) => selector.mode,
             Target::Asker(_) => SelectorMode::Unicast,
         };
-        let mut distrust_at = None;
+        let mut stale_since = None;
         loop {
             let ticket = self.room.ticket();
             let mut routing = self.routing();
@@ -277,12 +279,19 @@ impl Endpoint {
                 self.lose(peer);
                 continue;
             }
-            let distrust_at = *distrust_at.get_or_insert_with(|| Instant::now() + BEACON_PATIENCE);
+            let was_lied_to = routing.was_lied_to();
+            drop(routing);
+            // The kernel closes a dead controller's connections, if not in the same moment.
+            let patience_with_beacon = match self.controller_lives() {
+                false => BEACON_PATIENCE,
+                true if was_lied_to => Duration::ZERO,
+                true => LIE_PATIENCE,
+            };
+            let distrust_at = *stale_since.get_or_insert_with(Instant::now) + patience_with_beacon;
             if Instant::now() >= distrust_at {
-                routing.distrust_beacon();
+                self.routing().distrust_beacon();
                 continue;
             }
-            drop(routing);
             if let Status::Lost(fate) = &self.link().status {
                 return Err(crate::JoinError::from(fate.clone()).into());
             }

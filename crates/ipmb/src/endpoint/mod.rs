@@ -116,6 +116,13 @@ impl Endpoint {
         }
     }
 
+    /// Whether the controller that we are registered with still has its end of the connection.
+    pub(crate) fn controller_lives(&self) -> bool {
+        let link = self.link();
+        link.status == Status::Member
+            && (link.pipe.as_ref()).is_some_and(|pipe| !pipe.channel().is_disconnected())
+    }
+
     /// Asks to be introduced to a peer.
     pub(crate) fn seek(&self, peer: EndpointId, again: bool) {
         let mut link = self.link();

@@ -85,6 +85,11 @@ impl Routing {
         })
     }
 
+    /// Whether this controller's beacon has been raised for nothing before.
+    pub(crate) fn was_lied_to(&self) -> bool {
+        self.false_beacon != 0
+    }
+
     /// Nobody has come although the beacon was raised: believes it no more.
     pub(crate) fn distrust_beacon(&mut self) {
         if let Some(bearings) = &self.bearings {

@@ -79,6 +79,7 @@ pub(crate) struct Pipe {
     channel: Arc<Channel>,
     queue: VecDeque<(Vec<u8>, Vec<OwnedObject>)>,
     queued: usize,
+    queued_objects: usize,
 }
 
 /// The other side has closed the channel.
@@ -91,6 +92,7 @@ impl Pipe {
             channel,
             queue: VecDeque::new(),
             queued: 0,
+            queued_objects: 0,
         }
     }
 
@@ -103,6 +105,11 @@ impl Pipe {
         self.queued
     }
 
+    /// Objects that wait with them.
+    pub(crate) fn queued_objects(&self) -> usize {
+        self.queued_objects
+    }
+
     /// Sends a message; what does not fit now is kept. `false`: something is kept.
     pub(crate) fn send(
         &mut self,
@@ -113,8 +120,9 @@ impl Pipe {
         // One byte less than the most, for the packet's own header.
         for packet in Framer::split(message, objects.len(), MAX_PACKET, MAX_OBJECTS) {
             let bytes = packet.packet(message);
-            let attached = objects.by_ref().take(packet.objects.len()).collect();
+            let attached: Vec<_> = objects.by_ref().take(packet.objects.len()).collect();
             self.queued += bytes.len();
+            self.queued_objects += attached.len();
             self.queue.push_back((bytes, attached));
         }
         self.flush()
@@ -134,6 +142,7 @@ impl Pipe {
             match self.channel.try_send(bytes, &borrowed) {
                 Ok(()) => {
                     self.queued -= bytes.len();
+                    self.queued_objects -= objects.len();
                     self.queue.pop_front();
                 }
                 Err(ChannelSendError::Full | ChannelSendError::TooManyInFlight) => {

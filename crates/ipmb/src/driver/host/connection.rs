@@ -9,9 +9,11 @@ use ipmb_core::{Assembler, ConnId, Input, MAX_HANDSHAKE_PACKET, Phase, Quotas};
 use ipmb_sys::{Channel, ChannelRecvError, Credentials, Interest, OwnedObject};
 use std::{io, os::fd::AsFd, sync::Arc, time::Instant};
 
-/// So many bytes may wait for a member to read them before it is cut off: it does not read, and
-/// the others are not to pay for that.
-const QUEUED: usize = 80 << 20;
+/// So much may wait for a member to read it before it is cut off: it does not read, and the others are
+/// not to pay for that. In bytes,
+const QUEUED: usize = 16 << 20;
+/// and in objects. What was parked for it when it joined does not count: that is its senders'.
+const QUEUED_OBJECTS: usize = 1024;
 
 /// So many packets are read from one member before the next has its turn.
 const PACKETS: usize = 64;
@@ -23,6 +25,10 @@ pub(super) struct Connection {
     assembler: Option<Assembler>,
     objects: Vec<OwnedObject>,
     interest: Interest,
+    /// What was parked for it, as far as it waits to be read: bytes and objects; and whether there
+    /// may still be more of it, because it has not been welcomed yet.
+    pub(super) granted: (usize, usize),
+    pub(super) welcomed: bool,
 }
 
 impl Host {
@@ -44,6 +50,8 @@ impl Host {
             assembler: None,
             objects: Vec::new(),
             interest: Interest::Readable,
+            granted: (0, 0),
+            welcomed: false,
         };
         self.connections.insert(number, connection);
         Ok(number)
@@ -74,7 +82,14 @@ impl Host {
         let Some(connection) = self.connections.get_mut(&number) else {
             return;
         };
-        if connection.pipe.queued() > QUEUED {
+        let queued = (connection.pipe.queued(), connection.pipe.queued_objects());
+        let (bytes, objects) = connection.granted;
+        connection.granted = match connection.welcomed {
+            true => (bytes.min(queued.0), objects.min(queued.1)),
+            false => queued,
+        };
+        if connection.welcomed && (queued.0 > bytes + QUEUED || queued.1 > objects + QUEUED_OBJECTS)
+        {
             let pid = connection.credentials.pid;
             tracing::warn!(pid, "a member is cut off: it does not read what it is told");
             return self.cut_off(driver, number);

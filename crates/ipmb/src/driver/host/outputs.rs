@@ -51,7 +51,14 @@ impl Host {
                 attach,
                 framed,
             } => match self.attachments_patiently(driver, &attach) {
-                Ok(attached) => self.send(driver, conn, bytes, attached, framed),
+                Ok(attached) => {
+                    self.send(driver, conn, bytes, attached, framed);
+                    if attach.contains(&Attachment::Directory)
+                        && let Some(connection) = self.connections.get_mut(&conn.0)
+                    {
+                        connection.welcomed = true;
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%conn, %error, "a member cannot be told: cut off");
                     answers.push(Answer::Closed(conn));

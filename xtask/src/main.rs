@@ -5,6 +5,7 @@ mod claims;
 mod compare;
 mod faults;
 mod fuzz;
+mod hostile;
 mod program;
 mod run;
 mod sanitize;
@@ -38,6 +39,9 @@ Tasks of the repository:
   cargo xtask soak --seconds N [--plot FILE]
                                      mixed load: do memory, descriptors and latency stay as they are?
   cargo xtask scale [--endpoints N]  many endpoints on one bus (1,000), in a table with goals
+  cargo xtask hostile [--asan] [ARGUMENT…]
+                                     attack a bus of honest members; the arguments are the program's
+                                     --asan: members built with AddressSanitizer
 ";
 
 fn main() -> ExitCode {
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         ["sanitize", rest @ ..] => sanitize::run(rest),
         ["soak", rest @ ..] => program::run("soak", rest),
         ["scale", rest @ ..] => program::run("scale", rest),
+        ["hostile", rest @ ..] => attack(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             ExitCode::SUCCESS
@@ -99,6 +104,23 @@ fn bench(arguments: &[&str]) -> ExitCode {
         command.args(["--features", "peers"]);
     }
     match command.arg("--").args(arguments).status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => refuse(&format!("cannot start cargo: {error}")),
+    }
+}
+
+fn attack(arguments: &[&str]) -> ExitCode {
+    let (asan, arguments): (Vec<&str>, Vec<&str>) =
+        arguments.iter().partition(|it| **it == "--asan");
+    let mut command = hostile::command(&arguments);
+    if !asan.is_empty() {
+        match hostile::sanitized() {
+            Ok(program) => command.arg("--member").arg(program),
+            Err(why) => return refuse(&why),
+        };
+    }
+    match command.status() {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => refuse(&format!("cannot start cargo: {error}")),

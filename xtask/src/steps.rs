@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::run::Step;
 use crate::sanitize::SANITIZERS;
 use crate::tool::{Source, Tool};
-use crate::{cargo, faults, fuzz, root};
+use crate::{cargo, faults, fuzz, hostile, root};
 
 /// The oldest Rust that has to do.
 const MSRV: &str = env!("CARGO_PKG_RUST_VERSION");
@@ -133,6 +133,12 @@ pub(crate) fn all() -> Vec<Step> {
             about: "the tests inside one process, under AddressSanitizer and ThreadSanitizer",
             needs: &[SANITIZERS],
             command: xtask(&["sanitize"]),
+        },
+        Step {
+            name: "hostile",
+            about: "attackers with and without the token, and what honest members notice of them",
+            needs: &[],
+            command: hostile::command(&[]),
         },
         Step {
             name: "peers",

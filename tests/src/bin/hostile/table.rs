@@ -30,7 +30,6 @@ pub struct Row {
     pub quiet: u64,
     weights: Vec<(&'static str, [Weight; 3])>,
     dead: bool,
-    stalled: Option<u64>,
     pub problems: Vec<String>,
 }
 
@@ -119,13 +118,14 @@ impl Row {
         }
         // Who is attacked shall not stall either, as far as honest members are concerned.
         let stall = self.longest().saturating_sub(self.tick.max(self.quiet));
-        self.stalled = (stall > longest && self.expected.is_some()).then_some(stall);
-        if let Some(stall) = self.stalled {
+        if stall > longest && self.expected.is_some() {
             self.problems
                 .push(format!("somebody was stalled for {} ms", stall / 1000));
         }
         for (member, [before, peak, after]) in &self.weights {
             let (quota_descriptors, quota_memory) = self.quota;
+            // Members have the same limit as we do.
+            let quota_descriptors = quota_descriptors.min(ipmb_sys::descriptor_limit() / 4 + 200);
             let more = |what: &str, most: u64, found: u64| {
                 format!("{member}: {found} {what} more, where {most} are allowed")
             };
@@ -167,8 +167,8 @@ impl Row {
         self.bystanders.max(self.victim).max(self.visits.0)
     }
 
-    pub fn stalls(&self) -> bool {
-        self.stalled.is_some()
+    pub fn is_good(&self) -> bool {
+        self.problems.is_empty()
     }
 
     pub fn is_alive(&self) -> bool {

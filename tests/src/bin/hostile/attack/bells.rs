@@ -25,9 +25,10 @@ pub fn none(scene: &mut Scene) -> Result<(), Failure> {
         for target in [scene.target, "beta"] {
             let target = raw.find(target)?;
             let pair = raw.meet(target, false)?;
-            let mut lane = pair.lane(0, 64 << 10)?;
-            lane.push(0, &noise(100));
-            pair.ring();
+            if let Ok(mut lane) = pair.lane(0, 64 << 10) {
+                lane.push(0, &noise(100));
+                pair.ring();
+            }
             patiently(|| pair.is_cut_off());
         }
     }

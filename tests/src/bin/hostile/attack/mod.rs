@@ -59,6 +59,10 @@ pub struct Scene {
 }
 
 const MIB: u64 = 1 << 10;
+/// What the regions of one sender may take: a quarter of the descriptors that there may be.
+const QUARTER: (usize, u64) = (usize::MAX, 64 * MIB);
+/// What one message may take: 4096 objects, and a packet more.
+const MESSAGE: (usize, u64) = (4096 + 2 * 253 + 100, 32 * MIB);
 
 const fn attack(
     name: &'static str,
@@ -196,7 +200,7 @@ pub const ATTACKS: &[Attack] = {
             "region: thousands that stay",
             "alpha",
             Any,
-            (1200, 64 * MIB),
+            QUARTER,
             regions::many,
         ),
         attack(
@@ -224,14 +228,14 @@ pub const ATTACKS: &[Attack] = {
             "side channel: objects of nobody",
             "alpha",
             CutOff,
-            (1200, 32 * MIB),
+            MESSAGE,
             side::nobody,
         ),
         attack(
             "side channel: objects without end",
             "alpha",
             CutOff,
-            (1200, 32 * MIB),
+            MESSAGE,
             side::endless,
         ),
         attack(
@@ -280,7 +284,7 @@ pub const ATTACKS: &[Attack] = {
             "control: does not listen",
             "ctrl",
             CutOff,
-            (1200, 64 * MIB),
+            (1300, 64 * MIB),
             control::deaf,
         ),
         attack(

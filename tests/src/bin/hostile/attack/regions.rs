@@ -15,10 +15,10 @@ fn block(id: [u8; 16], size: u64, real_size: u64, watched: u64) -> Result<OwnedO
     header.extend(size.to_le_bytes());
     header.extend(watched.to_le_bytes());
     header.resize(256, 0);
-    // The first cell is held, for good.
-    header.extend(1_u64.to_le_bytes());
-    header.extend(1_u64.to_le_bytes());
-    header.extend(1_u64.to_le_bytes());
+    // Two cells are in use: one travels with the message, and the other is held for good.
+    for word in [2_u64, 2, 1, 1] {
+        header.extend(word.to_le_bytes());
+    }
     words::sealed(HEADER_LEN + real_size, &header)
 }
 

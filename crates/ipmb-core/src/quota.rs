@@ -65,7 +65,7 @@ impl Default for Quotas {
             share_per_user: 2,
             selector_work: 1 << 20,
             pending_handshakes: 64,
-            introductions_per_pair: 64,
+            introductions_per_pair: 8,
             remembered_deliveries: 16 * 1024,
             message_bytes: 2 << 20,
             message_objects: 1 + 1024,

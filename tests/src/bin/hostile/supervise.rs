@@ -1,7 +1,7 @@
 //! Has one attacker after the other loose on honest members, and judges what comes of it.
 
 use crate::{
-    attack::{ATTACKS, Attack},
+    attack::{ATTACKS, Attack, NOBODY},
     table::{Row, Table},
     victims::{Report, Victims, Weight},
 };
@@ -18,6 +18,8 @@ use std::{
 /// No bystander may wait longer, beyond what the machine itself makes everybody wait. In
 /// microseconds.
 const LONGEST_STALL: u64 = 100_000;
+/// Nor may a newcomer: it has to deal with the controller, which is busy with the attacker.
+const LONGEST_JOIN: u64 = 2_000_000;
 /// An attack that seems to do harm is tried so often: it counts if it does so each time. (A machine
 /// that stands still for a while does harm, too.)
 const TRIES: usize = 3;
@@ -85,13 +87,13 @@ pub fn run(orders: &Orders) -> ExitCode {
         let mut tries = 0;
         let row = loop {
             // How long the same members wait when nobody attacks them, on this machine, now.
-            let mut quiet = measure(&mut victims, None, orders, 0);
+            let mut quiet = measure(&mut victims, &NOBODY, orders, 0);
             for _ in 0..TRIES {
                 if quiet.longest() > LONGEST_STALL {
-                    quiet = measure(&mut victims, None, orders, 0);
+                    quiet = measure(&mut victims, &NOBODY, orders, 0);
                 }
             }
-            let row = measure(&mut victims, Some(attack), orders, quiet.longest());
+            let row = measure(&mut victims, attack, orders, quiet.longest());
             tries += 1;
             if row.is_good() || !row.is_alive() || tries >= TRIES {
                 break row;
@@ -106,22 +108,17 @@ pub fn run(orders: &Orders) -> ExitCode {
 }
 
 /// One attack, from the quiet before to the quiet after it.
-fn measure(victims: &mut Victims, attack: Option<&Attack>, orders: &Orders, quiet: u64) -> Row {
+fn measure(victims: &mut Victims, attack: &Attack, orders: &Orders, quiet: u64) -> Row {
     let logs: Vec<usize> = victims.members().iter().map(|it| it.log().len()).collect();
     victims.reset();
     let before: Vec<Weight> = victims.members().iter().map(|it| it.weight()).collect();
-    let mut attacker = attack.map(|attack| Attacker::start(victims, attack, orders));
+    let mut attacker = Attacker::start(victims, attack, orders);
     let mut peaks = before.clone();
-    let end = Instant::now() + Duration::from_millis(orders.milliseconds / 3);
-    let is_over = |attacker: &mut Option<Attacker>| match attacker {
-        Some(attacker) => attacker.has_ended(),
-        None => Instant::now() >= end,
-    };
-    while !is_over(&mut attacker) && victims.dead().is_empty() {
+    while !attacker.has_ended() && victims.dead().is_empty() {
         watch(victims, &mut peaks);
         thread::sleep(LOOK);
     }
-    let (confession, hung) = attacker.map_or_else(Default::default, Attacker::finish);
+    let (confession, hung) = attacker.finish();
     let reports: Vec<Report> = victims.members().iter_mut().map(|it| it.report()).collect();
     let after = settled(victims, &before);
     let mut row = Row::new(attack);
@@ -140,7 +137,10 @@ fn measure(victims: &mut Victims, attack: Option<&Attack>, orders: &Orders, quie
         row.hear(member.name, &reports[index]);
     }
     row.problems.extend(dead);
-    row.judge(LONGEST_STALL, (KEPT_DESCRIPTORS, KEPT_MEMORY));
+    row.judge(
+        (LONGEST_STALL, LONGEST_JOIN),
+        (KEPT_DESCRIPTORS, KEPT_MEMORY),
+    );
     row
 }
 
@@ -180,7 +180,10 @@ impl Attacker {
         let child = Command::new(own)
             .args(["attack".as_ref(), victims.directory().as_os_str()])
             .args([attack.name, &orders.seed.to_string()])
-            .arg(orders.milliseconds.to_string())
+            .arg(match attack.name == NOBODY.name {
+                true => (orders.milliseconds / 3).to_string(),
+                false => orders.milliseconds.to_string(),
+            })
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,7 +1,7 @@
 //! The table of attacks.
 
 use crate::{
-    attack::{Attack, Outcome},
+    attack::{Attack, NOBODY, Outcome},
     supervise::Confession,
     victims::{Report, Weight},
 };
@@ -34,12 +34,12 @@ pub struct Row {
 }
 
 impl Row {
-    pub fn new(attack: Option<&Attack>) -> Self {
+    pub fn new(attack: &Attack) -> Self {
         Self {
-            name: attack.map_or("(no attack)", |it| it.name),
-            target: attack.map_or("", |it| it.target),
-            expected: attack.map(|it| it.outcome),
-            quota: attack.map_or((64, 32 << 10), |it| it.quota),
+            name: attack.name,
+            target: attack.target,
+            expected: (attack.name != NOBODY.name).then_some(attack.outcome),
+            quota: attack.quota,
             ..Self::default()
         }
     }
@@ -110,17 +110,22 @@ impl Row {
         }
     }
 
-    pub fn judge(&mut self, longest: u64, (descriptors, memory): (usize, u64)) {
+    pub fn judge(&mut self, (longest, join): (u64, u64), (descriptors, memory): (usize, u64)) {
         let (_, visits, failed) = self.visits;
         if visits == 0 || failed > 0 {
             self.problems
                 .push(format!("{failed} of {visits} visits failed"));
         }
         // Who is attacked shall not stall either, as far as honest members are concerned.
-        let stall = self.longest().saturating_sub(self.tick.max(self.quiet));
+        let machine = self.tick.max(self.quiet);
+        let waited = self.bystanders.max(self.victim);
+        let stall = waited.saturating_sub(machine);
         if stall > longest && self.expected.is_some() {
             self.problems
                 .push(format!("somebody was stalled for {} ms", stall / 1000));
+        }
+        if self.visits.0.saturating_sub(machine) > join && self.expected.is_some() {
+            self.problems.push("a newcomer was stalled".into());
         }
         for (member, [before, peak, after]) in &self.weights {
             let (quota_descriptors, quota_memory) = self.quota;

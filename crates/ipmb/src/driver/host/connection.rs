@@ -6,14 +6,16 @@ use crate::{
     endpoint::Pipe,
 };
 use ipmb_core::{Assembler, ConnId, Input, MAX_HANDSHAKE_PACKET, Phase, Quotas};
-use ipmb_sys::{Channel, ChannelRecvError, Credentials, Interest, OwnedObject};
+use ipmb_sys::{Channel, ChannelRecvError, Credentials, Interest, OwnedObject, descriptor_limit};
 use std::{io, os::fd::AsFd, sync::Arc, time::Instant};
 
 /// So much may wait for a member to read it before it is cut off: it does not read, and the others are
 /// not to pay for that. In bytes,
 const QUEUED: usize = 16 << 20;
-/// and in objects. What was parked for it when it joined does not count: that is its senders'.
-const QUEUED_OBJECTS: usize = 1024;
+/// and in objects: one part in so many of the controller's descriptors, but a few hundred at least. What
+/// was parked for it when it joined does not count: that is its senders'.
+const OBJECTS_SHARE: usize = 8;
+const FEWEST_OBJECTS: usize = 256;
 
 /// So many packets are read from one member before the next has its turn.
 const PACKETS: usize = 64;
@@ -88,8 +90,8 @@ impl Host {
             true => (bytes.min(queued.0), objects.min(queued.1)),
             false => queued,
         };
-        if connection.welcomed && (queued.0 > bytes + QUEUED || queued.1 > objects + QUEUED_OBJECTS)
-        {
+        let most_objects = FEWEST_OBJECTS.max(descriptor_limit() / OBJECTS_SHARE);
+        if connection.welcomed && (queued.0 > bytes + QUEUED || queued.1 > objects + most_objects) {
             let pid = connection.credentials.pid;
             tracing::warn!(pid, "a member is cut off: it does not read what it is told");
             return self.cut_off(driver, number);

@@ -24,7 +24,10 @@ pub fn none(scene: &mut Scene) -> Result<(), Failure> {
         };
         for target in [scene.target, "beta"] {
             let target = raw.find(target)?;
-            let pair = raw.meet(target, false)?;
+            // Who has no use for what we registered with has hung up already.
+            let Ok(pair) = raw.meet(target, false) else {
+                continue;
+            };
             if let Ok(mut lane) = pair.lane(0, 64 << 10) {
                 lane.push(0, &noise(100));
                 pair.ring();

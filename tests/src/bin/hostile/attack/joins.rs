@@ -15,7 +15,7 @@ pub fn introductions(scene: &mut Scene) -> Result<(), Failure> {
             if raw
                 .say(&ToController::Introduce { peer, again }, &[])
                 .is_err()
-                || round > 500
+                || round > 100
             {
                 break;
             }

@@ -426,12 +426,7 @@ impl Source {
         let mut buffer = Vec::new();
         // A lane that is closed comes to an end, whether its sender stops or not; the number of lanes
         // is bounded.
-        loop {
-            match self.pull(&mut buffer, u64::MAX) {
-                Ok(Pull::Message(_) | Pull::More) => {}
-                Ok(Pull::Nothing) | Err(_) => break,
-            }
-        }
+        while let Ok(Pull::Message(_) | Pull::More) = self.pull(&mut buffer, u64::MAX) {}
         if let Some(room) = &self.room {
             room.ring();
         }

@@ -157,13 +157,12 @@ impl State {
         let (next, last) = senders.entry(message.format).or_insert((0, Instant::now()));
         self.gap.note(last.elapsed());
         *last = Instant::now();
-        if number != *next || *message != self.numbered(message.format, number) {
-            if self.broken.fetch_add(1, Relaxed) == 0 {
-                eprintln!(
-                    "sender {}: {number}, not the message {next}",
-                    message.format
-                );
-            }
+        let is_good = number == *next && *message == self.numbered(message.format, number);
+        if !is_good && self.broken.fetch_add(1, Relaxed) == 0 {
+            eprintln!(
+                "sender {}: {number}, not the message {next}",
+                message.format
+            );
         }
         *next = number + 1;
         self.received.fetch_add(1, Relaxed);
@@ -178,7 +177,7 @@ impl State {
     }
 
     fn seal(&self, sender: u16, number: u64) -> u64 {
-        Dice::new(self.secret ^ u64::from(sender) << 48 ^ number).next()
+        Dice::new(self.secret ^ u64::from(sender) << 48 ^ number).roll()
     }
 
     /// Message number `number` of a sender: its size and bytes follow from both.
@@ -189,7 +188,7 @@ impl State {
             1..=10 => dice.below(8_000),
             _ => dice.below(300),
         };
-        let filling = dice.next().to_le_bytes();
+        let filling = dice.roll().to_le_bytes();
         let bytes = (0..size as usize).map(|at| filling[at % 8] ^ (at >> 3) as u8);
         let head = [number, self.seal(sender, number)].map(u64::to_le_bytes);
         BytesMessage {

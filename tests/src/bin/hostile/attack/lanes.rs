@@ -39,7 +39,7 @@ pub fn random(scene: &mut Scene) -> Result<(), Failure> {
                 0 => HEADER_LEN + scene.dice.below(CAPACITY as u64) as usize,
                 _ => scene.dice.below((HEADER_LEN + CAPACITY) as u64) as usize,
             };
-            lane.memory.poke(at, scene.dice.next() as u8);
+            lane.memory.poke(at, scene.dice.roll() as u8);
             if scene.dice.below(16) == 0 {
                 pair.ring();
             }
@@ -88,7 +88,7 @@ pub fn envelopes(scene: &mut Scene) -> Result<(), Failure> {
             }
             frame.truncate(scene.dice.below(2 + frame.len() as u64) as usize);
             let tag = match scene.dice.below(3) {
-                0 => scene.dice.next() as u16,
+                0 => scene.dice.roll() as u16,
                 _ => LaneMessage::TAG,
             };
             lane.push(tag, &frame);
@@ -118,9 +118,7 @@ pub fn fragments(scene: &mut Scene) -> Result<(), Failure> {
             }
             match lane.producer.push_fragment(0, len, offset, &[&piece]) {
                 Ok(sent) => offset = (offset + sent as u64) % len.max(1),
-                Err(_) => patiently(|| lane.producer.room_for(1000))
-                    .then_some(())
-                    .unwrap_or(()),
+                Err(_) => drop(patiently(|| lane.producer.room_for(1000))),
             }
             pair.ring();
         }
@@ -184,7 +182,7 @@ pub fn unknown(scene: &mut Scene) -> Result<(), Failure> {
 
 pub fn replies(scene: &mut Scene) -> Result<(), Failure> {
     stream(scene, |scene| {
-        let number = scene.dice.next();
+        let number = scene.dice.roll();
         let reply = Correlation::Reply(number);
         MessageHeader::encode_correlated(bytes_message(), reply).to_vec()
     })

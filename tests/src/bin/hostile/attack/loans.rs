@@ -10,12 +10,12 @@ pub fn forged(scene: &mut Scene) -> Result<(), Failure> {
         let mut lane = pair.lane(0, 64 << 10)?;
         let dice = &mut scene.dice;
         let lease = match dice.below(4) {
-            0 => words::other(dice.next())?,
+            0 => words::other(dice.roll())?,
             1 => words::sealed(LOANS_LEN as u64 - 8, &dice.bytes(100))?,
             _ => words::sealed(LOANS_LEN as u64, &dice.bytes(300))?,
         };
         let segment = match dice.below(4) {
-            0 => words::other(dice.next())?,
+            0 => words::other(dice.roll())?,
             1 => words::sealed(1 << 40, b"")?,
             _ => words::sealed(64 << 10, b"")?,
         };

@@ -108,7 +108,7 @@ pub fn ready(scene: &mut Scene) -> Result<(), Failure> {
     while scene.goes_on() {
         for _ in 0..1000 {
             let at = scene.dice.below(ready.size() as u64) as usize;
-            ready.poke(at, scene.dice.next() as u8);
+            ready.poke(at, scene.dice.roll() as u8);
             ready.poke_word(8 * scene.dice.below(16) as usize, scene.dice.nasty());
             scene.tried += 1;
         }

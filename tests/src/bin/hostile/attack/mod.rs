@@ -437,7 +437,7 @@ pub fn run(directory: &Path, name: &str, seed: u64, milliseconds: u64) {
         tried: 0,
         refused: 0,
         end: Instant::now() + Duration::from_millis(milliseconds),
-        ids: Dice::new(seed ^ u64::from(std::process::id()) << 32).next(),
+        ids: Dice::new(seed ^ u64::from(std::process::id()) << 32).roll(),
     };
     if let Err(error) = (attack.run)(&mut scene) {
         say(format_args!("the attacker gave up: {error}"));

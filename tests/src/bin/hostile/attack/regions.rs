@@ -60,7 +60,7 @@ pub fn forged(scene: &mut Scene) -> Result<(), Failure> {
             if reference.with_object {
                 let other = id(dice);
                 let object = match dice.below(5) {
-                    0 => words::other(dice.next())?,
+                    0 => words::other(dice.roll())?,
                     1 => block(other, size, 5000, 0)?,
                     2 => block(region_id, size, 5000, dice.nasty())?,
                     3 => block(region_id, dice.nasty(), 5000, 1)?,

@@ -19,7 +19,7 @@ pub fn run(scene: &mut Scene) -> Result<(), Failure> {
         return scribble(scene);
     }
     while scene.goes_on() {
-        let seed = scene.dice.next().to_string();
+        let seed = scene.dice.roll().to_string();
         let mut child = process::Command::new(std::env::current_exe()?)
             .args(["attack".as_ref(), scene.directory.as_os_str()])
             .args(["member: scribbles over all it has mapped", &seed])
@@ -70,7 +70,7 @@ fn scribble(scene: &mut Scene) -> Result<(), Failure> {
                     // SAFETY: it is mapped for writing, unless the other threads have just unmapped
                     // it: then this process ends, which is nothing to anybody else.
                     let byte = unsafe { AtomicU8::from_ptr(at as *mut u8) };
-                    byte.store(dice.next() as u8, Relaxed);
+                    byte.store(dice.roll() as u8, Relaxed);
                 }
             }
         }

@@ -104,7 +104,7 @@ fn new_pairs_are_not_made_for_ever() {
     for _ in 1..8 {
         bus.say(1, introduce(2, true));
     }
-    assert_eq!(bus.news().len(), 128);
+    assert_eq!(bus.news().len(), 16);
     // Who asks too often goes; the other may ask.
     bus.say(2, introduce(1, true));
     assert_eq!(bus.news().len(), 2);

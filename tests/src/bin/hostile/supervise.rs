@@ -43,7 +43,7 @@ pub struct Orders {
 impl Orders {
     pub fn parse(words: &[&str]) -> Option<Self> {
         let mut orders = Self {
-            milliseconds: 1500,
+            milliseconds: 1000,
             seed: 1,
             only: None,
             member: None,

@@ -15,6 +15,7 @@ pub(crate) const GENERATION: u64 = 1_000_000;
 /// Small, so that every limit is met.
 const QUOTAS: Quotas = Quotas {
     members: 4,
+    members_per_user: 3,
     label_bytes: 20,
     directory_bytes: 400,
     parked_bytes_per_endpoint: 20 << 10,
@@ -22,6 +23,9 @@ const QUOTAS: Quotas = Quotas {
     parked_objects_per_endpoint: 6,
     parked_bytes: 40 << 10,
     parked_objects: 9,
+    parked_operands: 40,
+    share_per_user: 1,
+    selector_work: 200,
     pending_handshakes: 3,
     introductions_per_pair: 3,
     remembered_deliveries: 8,

@@ -8,7 +8,7 @@ use ipmb_core::{
 };
 use ipmb_fuzz::meter;
 
-/// A directory of 8 MiB may take so much in memory, in the controller; with all others it is less.
+/// One user's share of the directory, 8 MiB, may take so much in memory, in the controller; with all others it is less.
 const MOST: usize = 64 << 20;
 
 /// Labels of as many words as fit, so that each word is as dear as it can be.

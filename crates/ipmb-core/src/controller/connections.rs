@@ -109,17 +109,28 @@ impl Connections {
         self.pending.len()
     }
 
-    /// Of those the oldest of the process that has most: a flood is to cost its source, and not those
-    /// who come in between.
-    pub(super) fn oldest_pending_of_the_busiest(&self) -> Option<ConnId> {
+    /// Of those, one to make room: of them that have said nothing, or if all have, of all, the oldest of the process that
+    /// has most. So a flood costs its source, and not those who come in between, nor those who are about to
+    /// register. Not the newest, which has had no time to speak.
+    pub(super) fn superfluous(&self, newest: ConnId) -> Option<ConnId> {
+        let others = |all: &BTreeSet<(u64, ConnId)>| {
+            let conns = all.iter().map(|(_, conn)| *conn);
+            self.oldest_of_the_busiest(conns.filter(|conn| *conn != newest).collect())
+        };
+        others(&self.silent).or_else(|| others(&self.pending))
+    }
+
+    /// `conns` are from the oldest to the newest.
+    fn oldest_of_the_busiest(&self, conns: Vec<ConnId>) -> Option<ConnId> {
         let who = |conn: &ConnId| self.get(*conn).map(|it| (it.pid, it.uid));
         let mut counts = BTreeMap::new();
-        for (_, conn) in &self.pending {
+        for conn in &conns {
             *counts.entry(who(conn)).or_insert(0_usize) += 1;
         }
-        let (busiest, _) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-        let mut all = self.pending.iter().map(|(_, conn)| *conn);
-        all.find(|conn| who(conn) == busiest)
+        // Of several, the one that is there longest.
+        let most = counts.values().copied().max()?;
+        let is_busiest = |conn: &ConnId| counts.get(&who(conn)) == Some(&most);
+        conns.into_iter().find(is_busiest)
     }
 
     /// Of those the oldest, and by when it must have.

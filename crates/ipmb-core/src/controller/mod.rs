@@ -222,16 +222,10 @@ impl Controller {
         let deadline = after(now, self.settings.handshake_timeout);
         self.connections
             .insert(conn, who, State::Handshaking(doorkeeper), Some(deadline));
-        if self.connections.pending() > self.settings.quotas.pending_handshakes {
-            let newest = |it: &(u64, ConnId)| it.1 == conn;
-            // The new one has had no time to speak.
-            let silent = self.connections.oldest_silent().filter(|it| !newest(it));
-            let silent = silent.map(|(_, oldest)| oldest);
-            if let Some(oldest) =
-                silent.or_else(|| self.connections.oldest_pending_of_the_busiest())
-            {
-                self.close(oldest, CloseReason::TooManyPending, out);
-            }
+        if self.connections.pending() > self.settings.quotas.pending_handshakes
+            && let Some(superfluous) = self.connections.superfluous(conn)
+        {
+            self.close(superfluous, CloseReason::TooManyPending, out);
         }
     }
 

@@ -42,7 +42,7 @@ fn a_full_doorbell_that_was_made_to_block_does_not_block_who_rings() {
     use rustix::fs::{OFlags, fcntl_setfl};
     use std::sync::mpsc;
     let bell = Doorbell::create().unwrap();
-    rustix::io::write(&bell.as_fd(), &(u64::MAX - 1).to_ne_bytes()).unwrap();
+    rustix::io::write(bell.as_fd(), &(u64::MAX - 1).to_ne_bytes()).unwrap();
     fcntl_setfl(bell.as_fd(), OFlags::empty()).unwrap();
     let poller = Poller::new().unwrap();
     poller.add(bell.as_fd(), 7, Interest::ReadableEdge).unwrap();

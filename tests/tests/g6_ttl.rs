@@ -54,6 +54,30 @@ fn g6_a_message_waits_after_its_sender_was_killed() {
 }
 
 #[test]
+fn g6_a_ttl_ends_while_there_is_no_controller() {
+    let bus = Bus::new();
+    let controllers = Controllers::start(&bus);
+    let options = bus.options(label!("loner")).with_controller_affinity(false);
+    let (sender, _receiver) = ipmb::join::<String, ()>(options, Some(DEADLINE)).unwrap();
+    controllers.kill_all();
+    let (done, is_done) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        // By the second, if not before the first, it is known that there is none.
+        for number in 0..3 {
+            let mut selector = Selector::unicast("nobody");
+            selector.ttl = Duration::from_millis(50);
+            sender
+                .send(Message::new(selector, number.to_string()))
+                .unwrap();
+            done.send(number).unwrap();
+        }
+    });
+    for number in 0..3 {
+        assert_eq!(is_done.recv_timeout(DEADLINE), Ok(number));
+    }
+}
+
+#[test]
 fn g6_a_message_waits_while_controllers_are_killed() {
     let bus = Bus::new();
     let mut controllers = Controllers::start(&bus);

@@ -172,6 +172,9 @@ pub enum ToMember {
     Routable {
         /// Which of your messages.
         sequence: u64,
+        /// The place in the join order of the last who has joined. Who comes later may get messages
+        /// that were parked after this one, and is not to get this one then.
+        last: u64,
     },
     /// "I cannot keep it." Objects: none.
     ParkRefused {

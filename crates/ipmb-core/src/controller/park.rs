@@ -59,6 +59,10 @@ impl Controller {
             // The copy that is here stands.
             return self.send(conn, &ToMember::Parked { sequence }, out);
         }
+        // Whoever matches now may have joined after that.
+        if selector.ttl.is_zero() {
+            return self.send(conn, &ToMember::Expired { sequence }, out);
+        }
         let endpoints = self.directory.len().max(1) as u64;
         let limit = self.settings.quotas.selector_work / endpoints;
         if selector.label_op.node_count() as u64 > limit {
@@ -71,12 +75,10 @@ impl Controller {
                 Receivers::Nobody => false,
                 Receivers::Unknown => true,
                 Receivers::First(_) => {
-                    return self.send(conn, &ToMember::Routable { sequence }, out);
+                    let last = self.last_order;
+                    return self.send(conn, &ToMember::Routable { sequence, last }, out);
                 }
             };
-        if selector.ttl.is_zero() {
-            return self.send(conn, &ToMember::Expired { sequence }, out);
-        }
         let parked = Parked {
             id,
             label_op: selector.label_op,
@@ -195,8 +197,8 @@ impl Controller {
                 Receivers::First(receiver) => {
                     if self.live.contains_key(&id.sender) {
                         self.unpark(id, out);
-                        let sequence = id.sequence;
-                        self.tell(id.sender, &ToMember::Routable { sequence }, out);
+                        let (sequence, last) = (id.sequence, self.last_order);
+                        self.tell(id.sender, &ToMember::Routable { sequence, last }, out);
                     } else if let Some(&conn) = self.live.get(&receiver) {
                         self.deliver(conn, id, out);
                     }

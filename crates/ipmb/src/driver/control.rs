@@ -213,7 +213,9 @@ impl Driver {
             }
             ToMember::NoSuchPeer { peer } => self.no_such_peer(peer),
             ToMember::Parked { sequence } => self.settle(sequence, Some(ParkState::Held)),
-            ToMember::Routable { sequence } => self.settle(sequence, Some(ParkState::Routable)),
+            ToMember::Routable { sequence, last } => {
+                self.settle(sequence, Some(ParkState::Routable { last }));
+            }
             ToMember::ParkRefused { sequence, reason } => {
                 self.refuse(sequence, reason.to_string());
             }

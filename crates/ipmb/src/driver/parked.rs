@@ -79,7 +79,8 @@ impl Driver {
         }
         let now = boot_time_ns().saturating_sub(GRACE_NS);
         let expired = link.parked.which(|message| message.deadline <= now);
-        let routable = (link.parked).which(|message| message.state == ParkState::Routable);
+        let is_routable = |state: &ParkState| matches!(state, ParkState::Routable { .. });
+        let routable = (link.parked).which(|message| is_routable(&message.state));
         drop(link);
         expired
             .into_iter()
@@ -100,6 +101,9 @@ impl Driver {
         let Some(message) = link.parked.entries.get_mut(&sequence) else {
             return true;
         };
+        let ParkState::Routable { last } = message.state else {
+            return true;
+        };
         let selector = message.selector.clone();
         let mut sending = message.sending.take();
         let objects = std::mem::take(&mut message.objects);
@@ -111,7 +115,7 @@ impl Driver {
         let sending_now = sending.get_or_insert_with(|| {
             let mut routing = self.endpoint.routing();
             let left = routing.refresh();
-            let route = routing.route(&selector);
+            let route = routing.route_until(&selector, last);
             drop(routing);
             self.endpoint.part_from(left);
             let mut flights = Some(flights);
@@ -148,6 +152,8 @@ impl Driver {
             false
         });
         let waiting = !sending_now.is_empty();
+        let is_late =
+            !waiting && !delivered && !self.endpoint.routing().route(&selector).is_empty();
         let mut link = self.endpoint.link();
         if waiting {
             if let Some(message) = link.parked.entries.get_mut(&sequence) {
@@ -157,6 +163,14 @@ impl Driver {
             return false;
         }
         if delivered {
+            self.endpoint.settle_parked(&mut link, sequence, None);
+        } else if is_late {
+            // Whoever matched has gone, and who matches now may have later messages: it is lost with
+            // who it was for.
+            drop(link);
+            self.endpoint
+                .parked_request_failed(request, NoReply::PeerGone);
+            link = self.endpoint.link();
             self.endpoint.settle_parked(&mut link, sequence, None);
         } else {
             // Whoever matched has gone: park it again.

@@ -254,17 +254,17 @@ impl Endpoint {
                 self.part_from(left);
                 continue;
             }
-            if routing.parking > 0 {
-                drop(routing);
-                if !self.wait_for_parking(patience) {
-                    return Err(self.why_not(patience));
-                }
-                continue;
-            }
             let route = match target {
                 Target::Selector(selector) => routing.route(selector),
                 Target::Asker(id) => routing.route_to_asker(id),
             };
+            if routing.is_reserved(&route) {
+                drop(routing);
+                if !self.wait_for_parked(&route, patience) {
+                    return Err(self.why_not(patience));
+                }
+                continue;
+            }
             if !routing.is_stale() {
                 return Ok(route);
             }

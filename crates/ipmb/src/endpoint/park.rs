@@ -13,7 +13,16 @@ use crate::{
 };
 use ipmb_core::{Body, Correlation, MAX_INLINE_BODY, ParkId, Quotas, Selector, ToController};
 use ipmb_sys::{OwnedObject, boot_time_ns, duplicate, publish_bytes};
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How long a sender waits for what becomes of a parked message before it looks again whether it
+/// is in its way at all: whoever it is for may have left, which the controller does not say.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// The messages of this endpoint that are parked or being parked, by their number.
 #[derive(Default)]
@@ -56,8 +65,9 @@ pub(crate) enum ParkState {
     Asked,
     /// The controller keeps it.
     Held,
-    /// There is a receiver; the driver sends it.
-    Routable,
+    /// There is a receiver; the driver sends it. Not to those who have joined after this place in
+    /// the order: they may have later messages.
+    Routable { last: u64 },
     /// The controller cannot keep it; whoever sent it will be told.
     Refused(String),
 }
@@ -65,7 +75,7 @@ pub(crate) enum ParkState {
 impl ParkState {
     /// Whether it may still become a message in a lane, which no later one may overtake.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self, Self::Asked | Self::Routable)
+        matches!(self, Self::Asked | Self::Routable { .. })
     }
 }
 
@@ -125,10 +135,13 @@ impl Endpoint {
         link.parked.next += 1;
         link.parked.entries.insert(sequence, message);
         self.routing().parking += 1;
-        if link.status == Status::Member
-            && let Some(pipe) = link.pipe.as_mut()
-            && !matches!(pipe.send(&request, objects), Ok(true))
-        {
+        let is_member = link.status == Status::Member;
+        let asked = match link.pipe.as_mut() {
+            Some(pipe) if is_member => matches!(pipe.send(&request, objects), Ok(true)),
+            // There is nobody to ask, and nobody who says when the ttl is over: the driver does.
+            _ => false,
+        };
+        if !asked {
             self.wake.ring();
         }
         loop {
@@ -138,7 +151,7 @@ impl Endpoint {
                 .get(&sequence)
                 .map(|message| &message.state)
             {
-                Some(ParkState::Asked | ParkState::Routable) => {}
+                Some(ParkState::Asked | ParkState::Routable { .. }) => {}
                 None | Some(ParkState::Held) => return Ok(()),
                 Some(ParkState::Refused(why)) => {
                     let why = why.clone();
@@ -158,20 +171,20 @@ impl Endpoint {
         }
     }
 
-    /// Waits until none of our messages is between being parked and being sent: what is sent
-    /// later must not overtake them. `false`: patience is over.
-    pub(super) fn wait_for_parking(&self, patience: Patience) -> bool {
+    /// Waits until no parked message of ours may be overtaken by what is sent this way now. `false`:
+    /// patience is over. The directory may have changed meanwhile.
+    pub(super) fn wait_for_parked(&self, route: &[Arc<Peer>], patience: Patience) -> bool {
         let mut link = self.link();
-        while link
-            .parked
-            .entries
-            .values()
-            .any(|message| message.state.is_open())
-        {
+        while self.routing().is_reserved(route) {
             if patience.is_over() || matches!(link.status, Status::Lost(_)) {
                 return false;
             }
-            link = patience.wait(self.link_changed(), link);
+            let soon = Instant::now() + LOOK_AGAIN;
+            let at = patience.deadline().map_or(soon, |at| at.min(soon));
+            link = Patience::Until(at).wait(self.link_changed(), link);
+            if Instant::now() >= soon {
+                return true;
+            }
         }
         true
     }
@@ -188,14 +201,19 @@ impl Endpoint {
         };
         let was_open = message.state.is_open();
         let is_open = state.as_ref().is_some_and(ParkState::is_open);
+        let held = (state == Some(ParkState::Held)).then(|| message.selector.label_op.clone());
         match state {
             Some(state) => message.state = state,
             None => {
                 link.parked.entries.remove(&sequence);
             }
         }
+        let mut routing = self.routing();
+        match held {
+            Some(whom) => routing.hold(sequence, whom),
+            None => routing.release(sequence),
+        }
         if was_open != is_open {
-            let mut routing = self.routing();
             routing.parking = match is_open {
                 true => routing.parking + 1,
                 false => routing.parking.saturating_sub(1),

@@ -6,7 +6,7 @@ use ipmb_core::{Directory, EndpointId, LabelOp, Record, Selector, SelectorMode};
 use ipmb_lane::{LogRead, LogReader, Word};
 use smallvec::SmallVec;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -37,6 +37,11 @@ pub(crate) struct Routing {
     false_beacon: u64,
     /// Messages of ours whose parking is under way. Nothing may overtake them.
     pub(crate) parking: usize,
+    /// What the controller keeps of ours, by number: whom it is for.
+    held: BTreeMap<u64, LabelOp>,
+    /// Those for whom it keeps something: they have joined, and may not have it yet. Nothing that is
+    /// sent there may overtake it.
+    reserved: HashSet<EndpointId>,
 }
 
 /// Where the directory of a generation is.
@@ -64,6 +69,7 @@ impl Routing {
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
         self.parking == 0
+            && self.reserved.is_empty()
             && (self.bearings.as_ref()).is_some_and(|bearings| !bearings.log.changed())
             && !self.is_stale()
     }
@@ -97,6 +103,29 @@ impl Routing {
         }
     }
 
+    /// The controller keeps a message of ours.
+    pub(super) fn hold(&mut self, sequence: u64, whom: LabelOp) {
+        self.held.insert(sequence, whom);
+        self.reserve();
+    }
+
+    /// It does not any more.
+    pub(super) fn release(&mut self, sequence: u64) {
+        if self.held.remove(&sequence).is_some() {
+            self.reserve();
+        }
+    }
+
+    /// Whether something of ours has to be there before anything else that goes this way.
+    pub(super) fn is_reserved(&self, route: &[Arc<Peer>]) -> bool {
+        self.parking > 0 || route.iter().any(|peer| self.reserved.contains(&peer.id))
+    }
+
+    fn reserve(&mut self) {
+        let matching = |whom| self.directory.matching(whom, SelectorMode::Multicast);
+        self.reserved = self.held.values().flat_map(matching).collect();
+    }
+
     /// The peers that a selector means, in the order in which they joined.
     pub(crate) fn route(&mut self, selector: &Selector) -> Route {
         if let Some(route) = self.routes(selector.mode).get(&selector.label_op) {
@@ -110,6 +139,14 @@ impl Routing {
             }
             routes.insert(selector.label_op.clone(), route.clone());
         }
+        route
+    }
+
+    /// Those of them who have joined no later than this place in the order.
+    pub(crate) fn route_until(&mut self, selector: &Selector, last: u64) -> Route {
+        let mut route = self.route(selector);
+        let order = |peer: &Arc<Peer>| self.directory.get(peer.id).map(|member| member.order);
+        route.retain(|peer| order(peer).is_some_and(|order| order <= last));
         route
     }
 
@@ -237,6 +274,7 @@ impl Routing {
             _ => records.for_each(|record| self.directory.apply(record)),
         }
         self.forget_routes();
+        self.reserve();
         let directory = &self.directory;
         self.gone.retain(|id| directory.get(*id).is_some());
         // A controller that did not know us may not know all the others yet, either: who still
@@ -264,5 +302,55 @@ impl Routing {
         self.asker = None;
         self.unicast.clear();
         self.multicast.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ipmb_core::{Label, Member, Overflow, ReceiveLimits};
+
+    fn routing(members: &[(u64, &str)]) -> Routing {
+        let mut routing = Routing::default();
+        for (id, label) in members {
+            let limits = ReceiveLimits {
+                message: 1,
+                budget: 1,
+                overflow: Overflow::Block,
+            };
+            routing.directory.apply(Record::Join(Member {
+                id: EndpointId(*id),
+                order: *id,
+                pid: 1,
+                uid: 1,
+                label: Label::from([label]),
+                receiving: true,
+                limits,
+            }));
+        }
+        routing
+    }
+
+    #[test]
+    fn nothing_overtakes_what_the_controller_keeps_for_somebody_who_has_joined() {
+        let mut routing = routing(&[(1, "late"), (2, "other")]);
+        let routes = ["late", "other"].map(|word| routing.route(&Selector::unicast(word)));
+        let reserved = |routing: &Routing| routes.each_ref().map(|it| routing.is_reserved(it));
+        assert_eq!(reserved(&routing), [false, false]);
+        routing.hold(7, LabelOp::from("late"));
+        assert_eq!(reserved(&routing), [true, false]);
+        assert!(!routing.is_current());
+        routing.release(7);
+        assert_eq!(reserved(&routing), [false, false]);
+    }
+
+    #[test]
+    fn what_was_parked_is_not_for_those_who_joined_after_it_was_decided_who_gets_it() {
+        let mut routing = routing(&[(1, "late"), (2, "late"), (3, "late")]);
+        let everybody = Selector::multicast("late");
+        let ids = |route: Route| route.iter().map(|peer| peer.id.0).collect::<Vec<_>>();
+        assert_eq!(ids(routing.route_until(&everybody, 2)), [1, 2]);
+        assert_eq!(ids(routing.route_until(&everybody, 0)), []);
+        assert_eq!(ids(routing.route(&everybody)), [1, 2, 3]);
     }
 }

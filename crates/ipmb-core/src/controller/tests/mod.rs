@@ -259,7 +259,7 @@ fn brief(output: &Output) -> String {
                 }
                 ToMember::NoSuchPeer { peer } => format!("no peer({})", peer.0),
                 ToMember::Parked { sequence } => format!("parked({sequence})"),
-                ToMember::Routable { sequence } => format!("routable({sequence})"),
+                ToMember::Routable { sequence, .. } => format!("routable({sequence})"),
                 ToMember::ParkRefused { sequence, reason } => {
                     format!("park refused({sequence}, {reason:?})")
                 }

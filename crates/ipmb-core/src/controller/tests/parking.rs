@@ -56,6 +56,40 @@ fn what_somebody_can_receive_is_not_parked() {
 }
 
 #[test]
+fn what_is_parked_again_after_its_ttl_is_for_nobody_who_has_joined_since() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.join(2, "b");
+    bus.news();
+    bus.park(1, 1, "b", Duration::ZERO);
+    assert_eq!(bus.news(), ["#1 expired(1)"]);
+}
+
+#[test]
+fn who_is_to_send_a_message_hears_for_whom_it_is() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.news();
+    bus.park(1, 1, "a", TTL);
+    bus.join(2, "a");
+    let order = |bus: &Bus, id| {
+        bus.controller
+            .directory
+            .get(EndpointId(id))
+            .map(|it| it.order)
+    };
+    let last = bus.out.iter().find_map(|output| match output {
+        Output::Send { bytes, .. } => match ToMember::decode(bytes) {
+            Ok(ToMember::Routable { last, .. }) => Some(last),
+            _ => None,
+        },
+        _ => None,
+    });
+    // Who joins later may get what is parked later before it, and so not this one.
+    assert!(last >= order(&bus, 1) && last < order(&bus, 2));
+}
+
+#[test]
 fn a_ttl_ends() {
     let mut bus = Bus::new();
     bus.join(1, "a");

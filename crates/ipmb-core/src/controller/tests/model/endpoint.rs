@@ -131,7 +131,7 @@ impl Endpoint {
             ToMember::Delivered { sequence, .. } => {
                 self.pending.remove(&sequence);
             }
-            ToMember::Routable { sequence } => {
+            ToMember::Routable { sequence, .. } => {
                 if let Some(label) = self.pending.remove(&sequence) {
                     self.outbox.insert(sequence, label);
                 }
@@ -151,7 +151,7 @@ impl Endpoint {
     pub(super) fn returned(&self) -> impl Iterator<Item = Message> {
         let heard = self.outbox.keys().copied();
         let unheard = self.down.iter().filter_map(|message| match *message {
-            ToMember::Routable { sequence } => Some(sequence),
+            ToMember::Routable { sequence, .. } => Some(sequence),
             _ => None,
         });
         heard

@@ -40,24 +40,49 @@ impl Controller {
         &mut self,
         conn: ConnId,
         directory: Option<Directory>,
+        current: bool,
         now: u64,
         out: &mut Vec<Output>,
     ) {
-        let held = self.connections.get(conn);
-        let held = held.is_some_and(|connection| matches!(connection.state, State::Held(_)));
-        if let Some(directory) = directory
-            && held
-            && self.settling.is_some()
-            && !directory.is_empty()
-        {
+        let state = self.connections.get(conn).map(|held| &held.state);
+        let Some(State::Held(registration)) = state else {
+            return;
+        };
+        let generation = (registration.survivor.as_ref()).map_or(0, |survivor| survivor.generation);
+        let Some(directory) = directory.filter(|it| self.settling.is_some() && !it.is_empty())
+        else {
+            return;
+        };
+        if current {
             self.inherit(&directory, now, out);
             self.settle(now, out);
+        } else if (self.rumour.as_ref()).is_none_or(|(known, _)| *known < generation) {
+            self.rumour = Some((generation, directory));
         }
+    }
+
+    /// The time is over in which somebody could bring a directory that is up to date.
+    pub(super) fn settle_at_last(&mut self, now: u64, out: &mut Vec<Output>) {
+        // Those who have not come do not know that there is a new controller: what they send would
+        // miss whoever is let in now. One of them is enough to tell all.
+        let has_come = self.held.iter().any(|conn| self.is_survivor(*conn));
+        if !has_come && now < self.patient_until {
+            self.settling = Some(self.patient_until);
+            return;
+        }
+        // Controllers have died one after the other, before the survivors were back. Those whom an
+        // older directory shows are most likely still there, and what is sent meanwhile is not to
+        // miss them. Who has died is noticed; who has left since is given up when he does not come.
+        if let Some((_, directory)) = self.rumour.take() {
+            self.inherit(&directory, now, out);
+        }
+        self.settle(now, out);
     }
 
     /// Nobody needs to be waited for any more: lets in those who were held, survivors first.
     pub(super) fn settle(&mut self, now: u64, out: &mut Vec<Output>) {
         self.settling = None;
+        self.rumour = None;
         let (survivors, fresh): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held)
             .into_iter()
             .partition(|conn| self.is_survivor(*conn));

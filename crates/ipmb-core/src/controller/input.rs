@@ -59,8 +59,10 @@ pub enum Input<'a> {
     SurvivorDirectory {
         /// Whose.
         conn: ConnId,
-        /// What it says; `None` if it cannot be read, or is out of date.
+        /// What it says; `None` if it cannot be read.
         directory: Option<Directory>,
+        /// Nothing has changed since: no later controller has let anybody in.
+        current: bool,
     },
     /// The other side closed the connection, or the shell did because the other side does not read
     /// what it is sent.

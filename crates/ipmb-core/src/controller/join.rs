@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use smallvec::smallvec;
 
-use super::{Attachment, CloseReason, ConnId, Controller, Output, State};
+use super::{Attachment, CloseReason, ConnId, Controller, Output, State, after};
 use crate::{EndpointId, Label, Member, ReceiveLimits, Record, RefuseReason, Survivor, ToMember};
 
 /// What somebody registers with.
@@ -41,7 +41,8 @@ impl Controller {
         out.push(Output::StoreEndpoint { conn, id });
         if let Some(survivor) = &registration.survivor {
             // Read first: raising the beacon would make the directory look out of date.
-            if self.settling.is_some() {
+            if let Some(due) = self.settling {
+                self.settling = Some(due.min(after(now, self.settings.settle)));
                 let generation = survivor.generation;
                 out.push(Output::ReadOldDirectory { conn, generation });
             }

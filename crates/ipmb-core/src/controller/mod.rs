@@ -57,7 +57,12 @@ pub struct Controller {
     absent: Absent,
     // Until when, and who waits meanwhile, in the order they came.
     settling: Option<u64>,
+    // Until when survivors are waited for if none has come.
+    patient_until: u64,
     held: Vec<ConnId>,
+    // The newest of the directories that survivors have brought, all of them out of date: of that
+    // generation.
+    rumour: Option<(u64, Directory)>,
     introductions: Introductions,
     parking: Parking,
     // Parked messages that a member may have, who has yet to register again, and what their senders
@@ -76,8 +81,9 @@ impl Controller {
     /// stay routable, and register again as survivors, the controller's own endpoint included.
     ///
     /// Without it, `others_present` says whether somebody else holds a membership: then there are
-    /// survivors to come, and nobody is let in before the first of them has brought the directory, or
-    /// [`Settings::settle`] has passed.
+    /// survivors to come, and nobody is let in before the first of them has brought the directory. If none
+    /// has one that is up to date, that takes [`Settings::settle`]; if none comes at all,
+    /// [`Settings::grace`].
     ///
     /// Outputs are appended to `out`.
     pub fn new(
@@ -90,6 +96,7 @@ impl Controller {
         out: &mut Vec<Output>,
     ) -> Self {
         let settling = (inherited.is_none() && others_present).then(|| after(now, settings.settle));
+        let patient_until = after(now, settings.grace);
         let mut controller = Self {
             delivered: Delivered::new(settings.quotas.remembered_deliveries),
             settings,
@@ -103,7 +110,9 @@ impl Controller {
             live: BTreeMap::new(),
             absent: Absent::default(),
             settling,
+            patient_until,
             held: Vec::new(),
+            rumour: None,
             introductions: Introductions::default(),
             parking: Parking::default(),
             contested: BTreeSet::new(),
@@ -135,8 +144,12 @@ impl Controller {
                 bytes,
                 objects,
             } => self.receive(conn, bytes, objects, now, out),
-            Input::SurvivorDirectory { conn, directory } => {
-                self.survivor_directory(conn, directory, now, out);
+            Input::SurvivorDirectory {
+                conn,
+                directory,
+                current,
+            } => {
+                self.survivor_directory(conn, directory, current, now, out);
             }
             Input::Closed { conn } => self.closed(conn, out),
             Input::ProcessDied { pid } => self.process_died(pid, out),
@@ -200,7 +213,7 @@ impl Controller {
             self.close(conn, CloseReason::Timeout, out);
         }
         if self.settling.is_some_and(|due| due <= now) {
-            self.settle(now, out);
+            self.settle_at_last(now, out);
         }
         while let Some((due, id)) = self.absent.first()
             && due <= now

@@ -104,6 +104,7 @@ fn nobody_is_let_in_before_a_survivor_has_told_who_is_there() {
     bus.handle(Input::SurvivorDirectory {
         conn: ConnId(2),
         directory: Some(directory(&[(1, "a"), (2, "b")])),
+        current: true,
     });
     assert_eq!(
         bus.news(),
@@ -126,14 +127,18 @@ fn nobody_is_let_in_before_a_survivor_has_told_who_is_there() {
 }
 
 #[test]
-fn a_directory_that_is_out_of_date_tells_nothing() {
+fn a_directory_that_cannot_be_read_tells_nothing() {
     let mut bus = Bus::with(Settings::default(), None, true);
     bus.rejoin(2, "b", survivor(2));
     bus.join(8, "new");
     bus.news();
     for directory in [None, Some(Directory::default())] {
         let conn = ConnId(2);
-        bus.handle(Input::SurvivorDirectory { conn, directory });
+        bus.handle(Input::SurvivorDirectory {
+            conn,
+            directory,
+            current: true,
+        });
         assert!(bus.news().is_empty());
     }
     bus.pass(Duration::from_millis(50));
@@ -141,6 +146,54 @@ fn a_directory_that_is_out_of_date_tells_nothing() {
         bus.news(),
         ["join 2", "#2 welcome(0)", "join 8", "#8 welcome(0)"]
     );
+}
+
+#[test]
+fn survivors_who_are_slow_are_waited_for_as_they_do_not_know_yet() {
+    let mut bus = Bus::with(Settings::default(), None, true);
+    bus.join(8, "new");
+    bus.news();
+    bus.pass(Duration::from_millis(300));
+    assert!(bus.news().is_empty());
+    bus.rejoin(2, "b", survivor(2));
+    bus.news();
+    bus.pass(Duration::from_millis(50));
+    let expected = ["join 2", "#2 welcome(0)", "join 8", "#8 welcome(0)"];
+    assert_eq!(bus.news(), expected);
+    // But not for ever.
+    let mut bus = Bus::with(Settings::default(), None, true);
+    bus.join(8, "new");
+    bus.news();
+    bus.pass(Settings::default().grace);
+    assert_eq!(bus.news(), ["join 8", "#8 welcome(0)"]);
+}
+
+#[test]
+fn if_all_directories_are_out_of_date_the_newest_has_to_do() {
+    let mut bus = Bus::with(Settings::default(), None, true);
+    let bring = |bus: &mut Bus, id: u64, age: u64, members: &[(u64, &str)]| {
+        let survivor = Survivor {
+            generation: GENERATION - age,
+            ..survivor(id)
+        };
+        bus.rejoin(id, "b", survivor);
+        bus.handle(Input::SurvivorDirectory {
+            conn: ConnId(id),
+            directory: Some(directory(members)),
+            current: false,
+        });
+    };
+    bring(&mut bus, 2, 7, &[(1, "a"), (2, "b")]);
+    bring(&mut bus, 3, 5, &[(2, "b"), (3, "b"), (4, "c")]);
+    bring(&mut bus, 5, 6, &[(1, "a"), (5, "b")]);
+    bus.news();
+    bus.pass(Duration::from_millis(50));
+    // The one who has not come is routable all the same, until he is known to be gone.
+    assert!(bus.news().contains(&"snapshot of 3".to_owned()));
+    assert!(bus.controller.directory.get(EndpointId(4)).is_some());
+    assert!(bus.controller.directory.get(EndpointId(1)).is_none());
+    bus.handle(Input::ProcessDied { pid: 4 });
+    assert!(bus.news().contains(&"leave 4".to_owned()));
 }
 
 #[test]
@@ -159,13 +212,14 @@ fn survivors_that_nobody_knows_see_each_other_at_once() {
 #[test]
 fn a_directory_that_comes_too_late_is_not_asked_for() {
     let mut bus = Bus::with(Settings::default(), None, true);
-    bus.pass(Duration::from_millis(50));
+    bus.pass(Settings::default().grace);
     bus.rejoin(2, "b", survivor(2));
     let news = bus.news();
     assert!(!news.contains(&"#2 read directory".to_owned()), "{news:?}");
     bus.handle(Input::SurvivorDirectory {
         conn: ConnId(2),
         directory: Some(directory(&[(1, "a")])),
+        current: true,
     });
     assert!(bus.news().is_empty());
 }
@@ -301,6 +355,7 @@ fn a_survivors_directory_is_taken_as_far_as_the_quotas_go() {
     bus.handle(Input::SurvivorDirectory {
         conn: ConnId(1),
         directory: Some(directory(&[(1, "a"), (2, "b"), (3, "c"), (4, "d")])),
+        current: true,
     });
     assert_eq!(bus.controller.directory.len(), 2);
 }

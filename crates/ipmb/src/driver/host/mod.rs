@@ -310,7 +310,7 @@ impl Host {
     }
 }
 
-/// What the old directory of a survivor says; `None` if it is of no use.
+/// What the old directory of a survivor says, and whether it is up to date; `None` if it is of no use.
 ///
 /// # Errors
 ///
@@ -319,13 +319,11 @@ fn read_old_directory(
     beacon: &OwnedObject,
     directory: &OwnedObject,
     generation: u64,
-) -> io::Result<Option<Directory>> {
+) -> io::Result<Option<(Directory, bool)>> {
     use super::control::map;
     use ipmb_sys::Access;
     let beacon = map(beacon, Access::ReadOnly, page_size())?;
-    if Word::new(beacon, 0).map_err(io::Error::other)?.load() > generation {
-        return Ok(None);
-    }
+    let current = Word::new(beacon, 0).map_err(io::Error::other)?.load() <= generation;
     let memory = map(directory, Access::ReadOnly, DIRECTORY_LEN)?;
     let mut log = LogReader::attach(memory).map_err(io::Error::other)?;
     let mut records = Vec::new();
@@ -339,7 +337,7 @@ fn read_old_directory(
             .iter()
             .filter_map(|bytes| Record::decode(bytes).ok()),
     );
-    Ok(Some(found))
+    Ok(Some((found, current)))
 }
 
 /// Raises the beacon of another generation.

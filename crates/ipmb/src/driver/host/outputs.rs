@@ -25,7 +25,14 @@ impl Host {
         }
         for answer in answers {
             let input = match answer {
-                Answer::Directory(conn, directory) => Input::SurvivorDirectory { conn, directory },
+                Answer::Directory(conn, found) => {
+                    let (directory, current) = found.unzip();
+                    Input::SurvivorDirectory {
+                        conn,
+                        directory,
+                        current: current == Some(true),
+                    }
+                }
                 Answer::Closed(conn) => {
                     self.remove(driver, conn.0);
                     Input::Closed { conn }
@@ -200,7 +207,7 @@ fn raise_patiently(driver: &Driver, beacon: &OwnedObject, to: u64) {
 
 /// What the controller has to hear after a batch.
 enum Answer {
-    Directory(ConnId, Option<ipmb_core::Directory>),
+    Directory(ConnId, Option<(ipmb_core::Directory, bool)>),
     Closed(ConnId),
     Died(u32),
     Unwatchable(u32),

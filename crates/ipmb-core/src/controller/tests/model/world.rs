@@ -322,8 +322,7 @@ impl World {
                 Output::Snapshot(records) => self.directory(generation).apply_snapshot(records),
                 Output::ReadOldDirectory { conn, generation } => {
                     let (directory, beacon) = &self.published[&generation];
-                    let directory = (*beacon == generation).then(|| directory.clone());
-                    read.push((conn, directory));
+                    read.push((conn, directory.clone(), *beacon == generation));
                 }
                 Output::RaiseBeaconOf { conn, to } => {
                     if let Some(old) = self.by_conn(conn).and_then(|endpoint| endpoint.generation) {
@@ -338,8 +337,13 @@ impl World {
                 _ => {}
             }
         }
-        for (conn, directory) in read {
-            self.handle(Input::SurvivorDirectory { conn, directory });
+        for (conn, directory, current) in read {
+            let directory = Some(directory);
+            self.handle(Input::SurvivorDirectory {
+                conn,
+                directory,
+                current,
+            });
         }
         for pid in dead {
             self.handle(Input::ProcessDied { pid });

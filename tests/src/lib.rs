@@ -4,6 +4,7 @@
 //! what it has to report, and reads what it is to do.
 
 pub mod bad;
+pub mod chaos;
 pub mod crowd;
 pub mod failover;
 pub mod memory;
@@ -17,7 +18,7 @@ pub mod users;
 
 pub use picture::Picture;
 
-use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
@@ -60,7 +61,10 @@ impl Bus {
         let files = fs::read_dir(self.path()).ok()?.flatten();
         let mut paths = files.map(|file| file.path());
         let path = paths.find(|path| path.extension().is_some_and(|end| end == "sock"))?;
-        let socket = net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).ok()?;
+        // If its queue of callers is full, it cannot be told.
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
+        let socket = socket.ok()?;
         net::connect(&socket, &SocketAddrUnix::new(&path).ok()?).ok()?;
         let credentials = net::sockopt::socket_peercred(&socket).ok()?;
         u32::try_from(credentials.pid.as_raw_nonzero().get()).ok()

@@ -1,5 +1,6 @@
 //! Tasks of the repository: `cargo xtask <task>`.
 
+mod chaos;
 #[cfg(test)]
 mod claims;
 mod compare;
@@ -42,6 +43,9 @@ Tasks of the repository:
   cargo xtask hostile [--asan] [ARGUMENT…]
                                      attack a bus of honest members; the arguments are the program's
                                      --asan: members built with AddressSanitizer
+  cargo xtask chaos [--seconds N] [--seed S]… [--endpoints K]
+                                     kill, stop and start processes of a bus at random, and
+                                     look whether every message arrives as it has to
 ";
 
 fn main() -> ExitCode {
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         ["soak", rest @ ..] => program::run("soak", rest),
         ["scale", rest @ ..] => program::run("scale", rest),
         ["hostile", rest @ ..] => attack(rest),
+        ["chaos", rest @ ..] => chaos::main(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             ExitCode::SUCCESS

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::run::Step;
 use crate::sanitize::SANITIZERS;
 use crate::tool::{Source, Tool};
-use crate::{cargo, faults, fuzz, hostile, root};
+use crate::{cargo, chaos, faults, fuzz, hostile, root};
 
 /// The oldest Rust that has to do.
 const MSRV: &str = env!("CARGO_PKG_RUST_VERSION");
@@ -139,6 +139,12 @@ pub(crate) fn all() -> Vec<Step> {
             about: "attackers with and without the token, and what honest members notice of them",
             needs: &[],
             command: hostile::command(&[]),
+        },
+        Step {
+            name: "chaos",
+            about: "processes that are killed, stopped and started at random; the ledger judges",
+            needs: &[],
+            command: chaos::step(),
         },
         Step {
             name: "peers",

@@ -206,7 +206,14 @@ impl Bus {
     }
 
     pub(crate) fn survivor_directory(&mut self, conn: ConnId, directory: Option<Directory>) {
-        self.handle(Input::SurvivorDirectory { conn, directory }, Cause::Other);
+        // Up to date or not: as good a choice as any that the input could make.
+        let current = directory.as_ref().is_none_or(|it| it.len() % 2 == 0);
+        let input = Input::SurvivorDirectory {
+            conn,
+            directory,
+            current,
+        };
+        self.handle(input, Cause::Other);
     }
 
     pub(crate) fn process(&mut self, pid: u32, died: bool) {
@@ -441,7 +448,7 @@ fn answers_to(cause: Cause<'_>, to: ConnId, message: &ToMember) -> bool {
     };
     match message {
         ToMember::Parked { sequence }
-        | ToMember::Routable { sequence }
+        | ToMember::Routable { sequence, .. }
         | ToMember::ParkRefused { sequence, .. }
         | ToMember::Delivered { sequence, .. }
         | ToMember::Expired { sequence } => from == to && sequence == asked,

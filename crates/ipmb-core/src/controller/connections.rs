@@ -22,7 +22,7 @@ pub(super) struct Connection {
     pub(super) state: State,
     /// It has said that it receives no longer.
     pub(super) deaf: bool,
-    deadline: Option<u64>,
+    pub(super) deadline: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -109,19 +109,19 @@ impl Connections {
         self.pending.len()
     }
 
-    /// Of those, one to make room: of them that have said nothing, or if all have, of all, the oldest of the process that
-    /// has most. So a flood costs its source, and not those who come in between, nor those who are about to
-    /// register. Not the newest, which has had no time to speak.
-    pub(super) fn superfluous(&self, newest: ConnId) -> Option<ConnId> {
+    /// Of those, one to make room, and how many its process has: of them that have said nothing, or if all have, of
+    /// all, the oldest of the process that has most. So a flood costs its source, and not those who come in
+    /// between, nor those who are about to register. Not the newest, which has had no time to speak.
+    pub(super) fn superfluous(&self, newest: Option<ConnId>) -> Option<(ConnId, usize)> {
         let others = |all: &BTreeSet<(u64, ConnId)>| {
             let conns = all.iter().map(|(_, conn)| *conn);
-            self.oldest_of_the_busiest(conns.filter(|conn| *conn != newest).collect())
+            self.oldest_of_the_busiest(conns.filter(|conn| Some(*conn) != newest).collect())
         };
         others(&self.silent).or_else(|| others(&self.pending))
     }
 
     /// `conns` are from the oldest to the newest.
-    fn oldest_of_the_busiest(&self, conns: Vec<ConnId>) -> Option<ConnId> {
+    fn oldest_of_the_busiest(&self, conns: Vec<ConnId>) -> Option<(ConnId, usize)> {
         let who = |conn: &ConnId| self.get(*conn).map(|it| (it.pid, it.uid));
         let mut counts = BTreeMap::new();
         for conn in &conns {
@@ -130,7 +130,7 @@ impl Connections {
         // Of several, the one that is there longest.
         let most = counts.values().copied().max()?;
         let is_busiest = |conn: &ConnId| counts.get(&who(conn)) == Some(&most);
-        conns.into_iter().find(is_busiest)
+        Some((conns.into_iter().find(is_busiest)?, most))
     }
 
     /// Of those the oldest, and by when it must have.

@@ -175,19 +175,28 @@ impl Controller {
     ///
     /// When many come at a time, as all survivors of a large bus do, and the oldest were cut off for the
     /// sake of the newest, then nobody would ever get to the end of its handshake. So who has said a
-    /// hello is left some time, and whoever comes meanwhile waits in the listener's queue. Connections
-    /// that say nothing can be replaced at any time.
+    /// hello is left some time, and whoever comes meanwhile waits in the listener's queue: little time, if most of
+    /// them are from one process, as those of an attacker are. Connections that say nothing can be replaced at
+    /// any time.
     pub fn accepts_from(&self) -> u64 {
-        let quotas = &self.settings.quotas;
-        let has_place = self.connections.pending() < quotas.pending_handshakes
-            || self.connections.oldest_silent().is_some();
-        match self.connections.oldest_pending() {
-            Some((due, _)) if !has_place => {
-                let accepted = due.saturating_sub(after(0, self.settings.handshake_timeout));
-                after(accepted, self.settings.handshake_turn)
-            }
-            _ => 0,
+        let most = self.settings.quotas.pending_handshakes;
+        if self.connections.pending() < most || self.connections.oldest_silent().is_some() {
+            return 0;
         }
+        let next = self.connections.superfluous(None);
+        let due = next.and_then(|(conn, of_process)| {
+            let due = self.connections.get(conn)?.deadline?;
+            Some((due, of_process))
+        });
+        let Some((due, of_process)) = due else {
+            return 0;
+        };
+        let accepted = due.saturating_sub(after(0, self.settings.handshake_timeout));
+        let turn = match of_process > (most / 4).max(2) {
+            true => self.settings.handshake_turn / 20,
+            false => self.settings.handshake_turn,
+        };
+        after(accepted, turn)
     }
 
     /// How far a connection has come; `None` if it is closed.
@@ -236,7 +245,7 @@ impl Controller {
         self.connections
             .insert(conn, who, State::Handshaking(doorkeeper), Some(deadline));
         if self.connections.pending() > self.settings.quotas.pending_handshakes
-            && let Some(superfluous) = self.connections.superfluous(conn)
+            && let Some((superfluous, _)) = self.connections.superfluous(Some(conn))
         {
             self.close(superfluous, CloseReason::TooManyPending, out);
         }

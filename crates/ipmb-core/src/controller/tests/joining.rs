@@ -204,3 +204,20 @@ fn who_has_said_hello_is_left_to_finish_whoever_else_comes() {
     bus.say(4, register(4, "member"));
     assert_eq!(bus.controller.accepts_from(), 0);
 }
+
+#[test]
+fn a_process_with_most_of_the_handshakes_has_little_time_for_them() {
+    let mut settings = Settings::default();
+    settings.quotas.pending_handshakes = 12;
+    let turn = after(0, settings.handshake_turn);
+    let hello = Greeter::start(&credential(), [7; 32]).1;
+    for (processes, expected) in [(1, turn / 20), (12, turn)] {
+        let mut bus = Bus::with(settings.clone(), None, false);
+        let first = bus.now;
+        for conn in 0..12 {
+            bus.accept(conn, conn as u32 % processes);
+            bus.raw(conn, &hello);
+        }
+        assert_eq!(bus.controller.accepts_from(), first + expected);
+    }
+}

@@ -204,14 +204,23 @@ mod tests {
     use crate::loan::{Loan, Pool};
     use std::fs::File;
 
+    /// A pool that is closed in the end, as that of an endpoint is.
+    struct Lender(Arc<Pool>);
+
+    impl Drop for Lender {
+        fn drop(&mut self) {
+            self.0.close();
+        }
+    }
+
     /// What a sender lends, shown as far as a ledger needs it.
-    fn lent() -> (Arc<Pool>, Bytes, LoanRef, Ledger) {
-        let pool = Pool::new();
-        let mut loan = Loan::take(&pool, 10_000).unwrap();
+    fn lent() -> (Lender, Bytes, LoanRef, Ledger) {
+        let pool = Lender(Pool::new());
+        let mut loan = Loan::take(&pool.0, 10_000).unwrap();
         loan.fill(7);
         let bytes = loan.freeze();
-        let reference = bytes.reference(Arc::as_ptr(&pool), 0).unwrap();
-        let (_, lease) = pool.open_account().unwrap();
+        let reference = bytes.reference(Arc::as_ptr(&pool.0), 0).unwrap();
+        let (_, lease) = pool.0.open_account().unwrap();
         let mut ledger = Ledger::default();
         assert!(!ledger.prepare(&reference).unwrap());
         ledger.open(lease);
@@ -222,7 +231,7 @@ mod tests {
     #[test]
     fn views_are_of_what_was_lent() {
         let (pool, bytes, reference, mut ledger) = lent();
-        let segment = pool.segment(reference.slot).unwrap();
+        let segment = pool.0.segment(reference.slot).unwrap();
         let object = segment.object.as_fd().try_clone_to_owned().unwrap();
         ledger.show(reference.slot, segment.epoch, object).unwrap();
         assert!(ledger.prepare(&reference).unwrap());

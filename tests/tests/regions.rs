@@ -10,7 +10,7 @@ use ipmb_tests::{
 use std::{cell::Cell, rc::Rc};
 
 struct Scene {
-    _bus: Bus,
+    bus: Bus,
     sender: EndpointSender<()>,
     receiver: EndpointReceiver<()>,
     keeper: Peer,
@@ -24,7 +24,7 @@ impl Scene {
         let keeper = bus.peer("keeper", &["keeper", "test"]);
         keeper.expect("joined");
         Self {
-            _bus: bus,
+            bus,
             sender,
             receiver,
             keeper,
@@ -145,6 +145,84 @@ fn a_holder_that_is_killed_does_not_keep_a_region_for_ever() {
     scene.keeper.kill();
     let mut again = registry.alloc(4096, None);
     assert_eq!(again.map(..1).unwrap(), [42], "the same one");
+}
+
+/// A message from somebody who has died, as it comes out of the lane.
+fn first_byte(receiver: &EndpointReceiver<()>) -> u8 {
+    let mut message = receiver.recv(Some(DEADLINE)).unwrap();
+    message.memory_regions[0].map(..1).unwrap()[0]
+}
+
+#[test]
+fn a_known_region_arrives_though_its_sender_was_killed() {
+    let mut scene = Scene::new();
+    let mut other = scene.bus.peer("keeper", &["other", "test"]);
+    other.expect("joined");
+    scene.ask("alloc 42", "allocated");
+    // We know it from here on.
+    scene.ask("give test", "given");
+    assert_eq!(first_byte(&scene.receiver), 42);
+    scene.ask("give other", "given");
+    // Several new ones in front of it have us look for those that nobody holds.
+    for new in 1..=8 {
+        scene.ask(&format!("alloc {new}"), "allocated");
+    }
+    scene.ask("turn", "turned");
+    for _ in 1..=8 {
+        scene.ask("return", "returned");
+    }
+    scene.ask("return", "returned");
+    scene.keeper.kill();
+    // Whoever opens the region now gets the number that the killed process had in it.
+    assert_eq!(other.ask("recv"), "42 1");
+    assert_eq!(other.ask("drop"), "dropped");
+    let arrived: Vec<u8> = (0..9).map(|_| first_byte(&scene.receiver)).collect();
+    assert_eq!(arrived, [1, 2, 3, 4, 5, 6, 7, 8, 42]);
+}
+
+#[test]
+fn what_a_killed_process_passed_on_is_not_handed_out_again() {
+    let mut scene = Scene::new();
+    let mut other = scene.bus.peer("keeper", &["other", "test"]);
+    other.expect("joined");
+    let mut registry = MemoryRegistry::default();
+    let mut region = registry.alloc(4096, None);
+    region.map(..1).unwrap()[0] = 42;
+    scene.send(region);
+    scene.ask("recv", "42 2");
+    scene.ask("give other", "given");
+    scene.ask("drop", "dropped");
+    scene.keeper.kill();
+    let mut next = registry.alloc(4096, None);
+    next.map(..1).unwrap()[0] = 7;
+    assert_eq!(other.ask("recv"), "42 2");
+}
+
+#[test]
+fn nobody_takes_the_place_of_a_killed_process_in_what_it_passed_on() {
+    let mut scene = Scene::new();
+    let [mut other, mut third] = ["other", "third"].map(|label| {
+        let peer = scene.bus.peer("keeper", &[label, "test"]);
+        peer.expect("joined");
+        peer
+    });
+    let mut registry = MemoryRegistry::default();
+    let mut region = registry.alloc(4096, None);
+    region.map(..1).unwrap()[0] = 42;
+    scene.send(region.clone().unwrap());
+    scene.ask("recv", "42 3");
+    scene.ask("give other", "given");
+    scene.ask("drop", "dropped");
+    scene.keeper.kill();
+    // Whoever opens the region now gets the number that the killed process had in it.
+    let mut message = Message::new(Selector::unicast("third"), ());
+    message.memory_regions.push(region);
+    scene.sender.send(message).unwrap();
+    assert_eq!(third.ask("recv"), "42 2");
+    assert_eq!(third.ask("drop"), "dropped");
+    let mut next = registry.alloc(4096, None);
+    next.map(..1).unwrap()[0] = 7;
+    assert_eq!(other.ask("recv"), "42 2");
 }
 
 #[test]

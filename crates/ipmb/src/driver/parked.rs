@@ -108,7 +108,7 @@ impl Driver {
         let mut sending = message.sending.take();
         let objects = std::mem::take(&mut message.objects);
         let (body, number_at) = (message.body.clone(), message.sequence_at);
-        let flights = std::mem::take(&mut message.flights);
+        let mut flights = std::mem::take(&mut message.flights);
         let request = message.request;
         drop(link);
 
@@ -118,10 +118,9 @@ impl Driver {
             let route = routing.route_until(&selector, last);
             drop(routing);
             self.endpoint.part_from(left);
-            let mut flights = Some(flights);
             let start = |peer| {
                 let mut progress = Progress::of_parked(body.clone(), number_at);
-                progress.flights = flights.take().unwrap_or_default();
+                progress.flights = std::mem::take(&mut flights);
                 (peer, progress)
             };
             route.into_iter().map(start).collect::<Vec<_>>()
@@ -176,6 +175,7 @@ impl Driver {
             // Whoever matched has gone: park it again.
             if let Some(message) = link.parked.entries.get_mut(&sequence) {
                 message.objects = objects;
+                message.flights = std::mem::take(&mut flights);
             }
             self.endpoint
                 .settle_parked(&mut link, sequence, Some(ParkState::Asked));
@@ -184,6 +184,7 @@ impl Driver {
                 .get_or_insert((Instant::now() + LACK_TIME, Later::ParkAgain));
         }
         drop(link);
+        flights.into_iter().for_each(Flight::recall);
         self.endpoint.room.announce();
         true
     }

@@ -246,6 +246,9 @@ fn prepare(selector: &Selector, outbound: &Outbound<'_>) -> io::Result<ParkedMes
         objects.push(object.clone()?);
     }
     for flight in &progress.flights {
+        // Controllers come and go, and the message with them: there may be a copy of it that nobody
+        // knows of, and only one of them has the hold.
+        flight.block().put_in_doubt();
         objects.push(flight.block().object().clone()?);
     }
     let mut body = progress.own.take().unwrap_or_default();

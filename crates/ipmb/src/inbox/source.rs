@@ -408,11 +408,21 @@ impl Source {
         Err(Malformed::Flood.into())
     }
 
-    /// Lets go of regions that nobody holds any more: they can never be referred to again.
+    /// Lets go of regions that nobody holds any more: they can never be referred to again, unless they
+    /// are in doubt and there are messages that are not read yet.
     pub(super) fn tidy_regions(&mut self) {
         self.loans.tidy();
+        self.let_go_of_regions(Self::has_news);
+    }
+
+    fn let_go_of_regions(&mut self, has_unread: impl Fn(&Self) -> bool) {
         if !self.regions.is_empty() {
-            self.regions.retain(|_, block| block.holders() > 0);
+            let mut regions = std::mem::take(&mut self.regions);
+            // In this order: what was not published before its hold was freed never will be.
+            regions.retain(|_, block| {
+                block.holders() > 0 || (block.is_in_doubt() && has_unread(self))
+            });
+            self.regions = regions;
             self.tidy_at = FEW_REGIONS.max(2 * self.regions.len());
         }
     }
@@ -463,7 +473,9 @@ impl Source {
         }
         // Each look at all of them is paid for by as many new ones.
         if self.regions.len() >= self.tidy_at {
-            self.tidy_regions();
+            self.loans.tidy();
+            // This message is not read yet.
+            self.let_go_of_regions(|_| true);
         }
         if pending.attached.is_none() {
             let objects = self.collect(pending.sequence, beside)?;

@@ -119,7 +119,11 @@ impl Line {
     /// The receiver is gone: takes back what it never read.
     pub(crate) fn recall(&mut self) {
         let lending = &self.lending;
-        self.lanes.recall(|cargo| take_back(lending, cargo));
+        self.lanes.recall(|cargo| match cargo {
+            // It may only be thought to be gone, and read on.
+            Cargo::Region(flight) => Flight::give_up(flight),
+            loan => take_back(lending, loan),
+        });
         self.lending.close();
     }
 

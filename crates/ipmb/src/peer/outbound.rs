@@ -259,7 +259,7 @@ impl Progress {
             return Ok(());
         }
         for region in outbound.regions {
-            self.flights.push(region.clone()?.into_flight()?);
+            self.flights.push(region.flight()?);
         }
         let mut header = MessageHeader {
             type_id: outbound.type_id,

@@ -7,6 +7,10 @@
 //! dies. So a holder that was killed can be told from one that lives, without process ids, which mean
 //! nothing across containers. Nobody asks that of other blocks, whose holders are spared the price
 //! (a descriptor and six system calls each).
+//!
+//! A hold on its way in a message is its sender's until the receiver takes it over, and a sender that
+//! has died loses it although the message may yet be read. Then the block is *in doubt*: it is never
+//! handed out again, so that whoever reads the message finds what was sent.
 
 use super::unique;
 use crate::{Object, memory::Shared};
@@ -25,6 +29,8 @@ const CELLS_OFFSET: usize = 256;
 /// Leaves room for what `Cells` keeps beside the cells themselves.
 const CELL_COUNT: usize = (HEADER_LEN - CELLS_OFFSET - 256) / 8;
 const PROCESS_SLOTS: u16 = 1024;
+/// In the nonce of a hold on its way.
+const ON_ITS_WAY: u64 = 1 << 47;
 
 /// One process's view of a block of shared memory.
 pub(crate) struct Block {
@@ -32,6 +38,7 @@ pub(crate) struct Block {
     size: usize,
     memory: Shared,
     cells: Cells<Shared>,
+    doubt: Word<Shared>,
     object: Object,
     /// If it is watched.
     claim: Option<Claim>,
@@ -47,7 +54,7 @@ impl Block {
         let (object, mapping) = create_memory(Purpose::Shared, len, false)?;
         let memory = Shared::new(mapping);
         let id = unique::number()?.to_le_bytes();
-        let [magic, low, high, length, claims] = words(&memory)?;
+        let [magic, low, high, length, claims, _] = words(&memory)?;
         low.store(u64::from_le_bytes(first_half(&id)));
         high.store(u64::from_le_bytes(second_half(&id)));
         length.store(size as u64);
@@ -76,7 +83,7 @@ impl Block {
     fn prepare(object: &Object, expected: Option<(RegionId, u64)>) -> io::Result<Prepared> {
         let mapping = map_memory(object.as_fd(), Access::ReadWrite, HEADER_LEN..=usize::MAX)?;
         let memory = Shared::new(mapping);
-        let [magic, low, high, length, claims] = words(&memory)?;
+        let [magic, low, high, length, claims, _] = words(&memory)?;
         let mut id = [0; 16];
         id[..8].copy_from_slice(&low.load().to_le_bytes());
         id[8..].copy_from_slice(&high.load().to_le_bytes());
@@ -98,6 +105,7 @@ impl Block {
             size: prepared.size,
             memory: prepared.memory,
             cells: prepared.cells,
+            doubt: prepared.doubt,
             object,
             claim: prepared.claim,
             nonce: Mutex::new(prepared.nonce),
@@ -129,11 +137,17 @@ impl Block {
     /// Frees the cells of holders whose process has died, if the block is watched.
     pub(crate) fn bury_the_dead(&self) {
         let Some(claim) = &self.claim else { return };
-        for (cell, owner, nonce) in self.cells.owners() {
-            if !claim.is_held(owner) {
-                self.cells.release(cell, owner, nonce);
-            }
-        }
+        bury(&self.cells, &self.doubt, |owner| !claim.is_held(owner));
+    }
+
+    /// Whether a message may refer to it that does not hold it. Ask after [`holders`](Self::holders).
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.doubt.load() != 0
+    }
+
+    /// From now on a message may refer to it that does not hold it.
+    pub(crate) fn put_in_doubt(&self) {
+        self.doubt.store(1);
     }
 
     /// What our cells name as their owner.
@@ -142,10 +156,18 @@ impl Block {
     }
 
     fn next_nonce(&self) -> u64 {
-        const NONCE_BITS: u64 = (1 << 48) - 1;
         let mut nonce = self.nonce.lock().unwrap_or_else(PoisonError::into_inner);
         *nonce = nonce.wrapping_add(1);
-        (*nonce & NONCE_BITS).max(1)
+        (*nonce & (ON_ITS_WAY - 1)).max(1)
+    }
+
+    fn claim_cell(&self, nonce: u64) -> io::Result<u32> {
+        self.cells.claim(self.slot(), nonce).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::QuotaExceeded,
+                "the memory region has as many holders as it can have",
+            )
+        })
     }
 
     fn release(&self, cell: u32, nonce: u64) {
@@ -162,6 +184,7 @@ struct Prepared {
     size: usize,
     memory: Shared,
     cells: Cells<Shared>,
+    doubt: Word<Shared>,
     claim: Option<Claim>,
     nonce: u64,
 }
@@ -176,8 +199,9 @@ impl Prepared {
     ) -> io::Result<Self> {
         let cells =
             Cells::new(memory.clone(), CELLS_OFFSET, CELL_COUNT).map_err(io::Error::other)?;
+        let [.., doubt] = words(&memory)?;
         let claim = match watched {
-            true => Some(claim(object, &cells)?),
+            true => Some(claim(object, &cells, &doubt)?),
             false => None,
         };
         Ok(Self {
@@ -185,6 +209,7 @@ impl Prepared {
             size,
             memory,
             cells,
+            doubt,
             claim,
             // Owners of unwatched blocks differ in nothing else.
             nonce: unique::scattered()?,
@@ -192,15 +217,24 @@ impl Prepared {
     }
 }
 
-fn claim(object: &Object, cells: &Cells<Shared>) -> io::Result<Claim> {
+fn claim(object: &Object, cells: &Cells<Shared>, doubt: &Word<Shared>) -> io::Result<Claim> {
     let claim = Claim::take(object.as_fd(), PROCESS_SLOTS)?;
     // Cells under the slot's number are those of an earlier owner of the slot, which is dead.
+    bury(cells, doubt, |owner| owner == claim.slot());
+    Ok(claim)
+}
+
+/// Frees the cells of those that are dead.
+fn bury(cells: &Cells<Shared>, doubt: &Word<Shared>, is_dead: impl Fn(u16) -> bool) {
     for (cell, owner, nonce) in cells.owners() {
-        if owner == claim.slot() {
+        if is_dead(owner) {
+            // Before: whoever sees that nobody holds the block sees this, too.
+            if nonce & ON_ITS_WAY != 0 {
+                doubt.store(1);
+            }
             cells.release(cell, owner, nonce);
         }
     }
-    Ok(claim)
 }
 
 /// One holder: a cell of the block, freed on drop.
@@ -213,21 +247,19 @@ pub(crate) struct Hold {
 impl Hold {
     pub(super) fn new(block: &Arc<Block>) -> io::Result<Self> {
         let nonce = block.next_nonce();
-        let cell = block.cells.claim(block.slot(), nonce).ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::QuotaExceeded,
-                "the memory region has as many holders as it can have",
-            )
-        })?;
         Ok(Self {
+            cell: block.claim_cell(nonce)?,
             block: Arc::clone(block),
-            cell,
             nonce,
         })
     }
 
-    /// Takes over the sender's cell. If the sender has died meanwhile and its cell was freed, a
-    /// new one is taken.
+    /// Takes over the sender's cell. If it was freed because the sender has died meanwhile, a new one is
+    /// taken.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the sender has taken the region back, and it may be somebody else's by now.
     pub(super) fn adopt(block: &Arc<Block>, reference: &RegionRef) -> io::Result<Self> {
         let nonce = block.next_nonce();
         let from = (reference.owner, reference.nonce);
@@ -241,24 +273,15 @@ impl Hold {
                 nonce,
             });
         }
-        Self::new(block)
+        let hold = Self::new(block)?;
+        match block.claim.is_none() || block.is_in_doubt() {
+            true => Ok(hold),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     pub(super) fn block(&self) -> &Arc<Block> {
         &self.block
-    }
-
-    pub(super) fn into_flight(self) -> Flight {
-        let flight = Flight {
-            block: Arc::clone(&self.block),
-            cell: self.cell,
-            nonce: self.nonce,
-        };
-        let mut hold = std::mem::ManuallyDrop::new(self);
-        // SAFETY: `hold` is never used again, and its `Drop` does not run: the `Arc` is dropped
-        // once, here, and the cell lives on in `flight`.
-        unsafe { std::ptr::drop_in_place(&mut hold.block) };
-        flight
     }
 }
 
@@ -277,6 +300,15 @@ pub(crate) struct Flight {
 }
 
 impl Flight {
+    pub(super) fn new(block: &Arc<Block>) -> io::Result<Self> {
+        let nonce = block.next_nonce() | ON_ITS_WAY;
+        Ok(Self {
+            cell: block.claim_cell(nonce)?,
+            block: Arc::clone(block),
+            nonce,
+        })
+    }
+
     pub(crate) fn reference(&self, with_object: bool) -> RegionRef {
         RegionRef {
             id: self.block.id,
@@ -292,15 +324,21 @@ impl Flight {
         &self.block
     }
 
-    /// Frees the cell, unless the receiver has taken it over.
+    /// Frees the cell: nobody has the message, or whoever has it has taken the cell over.
     pub(crate) fn recall(self) {
         self.block.release(self.cell, self.nonce);
     }
+
+    /// As [`recall`](Self::recall), though somebody may yet read the message.
+    pub(crate) fn give_up(self) {
+        self.block.put_in_doubt();
+        self.recall();
+    }
 }
 
-fn words(memory: &Shared) -> io::Result<[Word<Shared>; 5]> {
+fn words(memory: &Shared) -> io::Result<[Word<Shared>; 6]> {
     let word = |index: usize| Word::new(memory.clone(), index * 8).map_err(io::Error::other);
-    Ok([word(0)?, word(1)?, word(2)?, word(3)?, word(4)?])
+    Ok([word(0)?, word(1)?, word(2)?, word(3)?, word(4)?, word(5)?])
 }
 
 fn first_half(id: &[u8; 16]) -> [u8; 8] {
@@ -309,4 +347,51 @@ fn first_half(id: &[u8; 16]) -> [u8; 8] {
 
 fn second_half(id: &[u8; 16]) -> [u8; 8] {
     std::array::from_fn(|i| id[8 + i])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MemoryRegion, MemoryRegistry};
+
+    /// A registry, a region of it that is on its way, and what its receiver knows of it.
+    fn on_its_way() -> (MemoryRegistry, Flight, RegionRef, Arc<Block>) {
+        let mut registry = MemoryRegistry::default();
+        let mut region = registry.alloc(4096, None);
+        region.map(..1).expect("memory")[0] = 42;
+        let flight = region.flight().expect("a cell");
+        let reference = flight.reference(true);
+        let expected = Some((reference.id, reference.size));
+        let object = region.object().clone().expect("a descriptor");
+        let theirs = Block::open(object, expected).map_err(|(error, _)| error);
+        (registry, flight, reference, theirs.expect("a region"))
+    }
+
+    #[test]
+    fn what_was_given_up_is_not_handed_out_again_and_can_yet_be_read() {
+        let (mut registry, flight, reference, theirs) = on_its_way();
+        flight.give_up();
+        registry.alloc(4096, None).map(..1).expect("memory")[0] = 7;
+        let mut read = MemoryRegion::adopt(&theirs, &reference);
+        assert_eq!(read.map(..1).expect("memory"), [42]);
+    }
+
+    #[test]
+    fn what_was_taken_back_is_handed_out_again_and_cannot_be_read() {
+        let (mut registry, flight, reference, theirs) = on_its_way();
+        flight.recall();
+        let mut next = registry.alloc(4096, None);
+        assert_eq!(next.map(..1).expect("memory"), [42], "the same one");
+        assert!(MemoryRegion::adopt(&theirs, &reference).map(..).is_err());
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_let_go_when_nobody_holds_it() {
+        let (mut registry, flight, _, theirs) = on_its_way();
+        flight.give_up();
+        drop(theirs);
+        assert_eq!(registry.len(), 1);
+        registry.maintain();
+        assert_eq!(registry.len(), 0);
+    }
 }

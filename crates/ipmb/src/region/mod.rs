@@ -173,9 +173,9 @@ impl MemoryRegion {
         Self(Err(why.into()))
     }
 
-    /// Gives the hold to a message on its way.
-    pub(crate) fn into_flight(self) -> io::Result<Flight> {
-        self.0.map(Hold::into_flight).map_err(|why| why.error())
+    /// One more holder: a message on its way.
+    pub(crate) fn flight(&self) -> io::Result<Flight> {
+        Flight::new(self.block()?)
     }
 }
 

@@ -1,8 +1,9 @@
 //! A pool that recycles memory regions.
 
-use super::MemoryRegion;
+use super::{Block, MemoryRegion};
 use std::{
     io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -97,12 +98,12 @@ impl MemoryRegistry {
         let now = Instant::now();
         self.maintained = Some(now);
         self.entries.retain_mut(|entry| {
-            if !entry.is_free() {
+            if entry.is_held() {
                 entry.bury_the_dead();
             }
-            if entry.is_free() {
+            if !entry.is_held() {
                 entry.free.run();
-                return now.duration_since(entry.last_use) < KEEP;
+                return entry.is_free() && now.duration_since(entry.last_use) < KEEP;
             }
             true
         });
@@ -120,6 +121,11 @@ impl MemoryRegistry {
     #[must_use]
     pub fn expect(self, _message: &str) -> Self {
         self
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     fn take(&mut self, min_size: usize, tag: Option<&str>, free: Free) -> io::Result<MemoryRegion> {
@@ -190,8 +196,14 @@ struct Entry {
 }
 
 impl Entry {
+    fn is_held(&self) -> bool {
+        self.region.ref_count() > 1
+    }
+
+    /// Whether it can be handed out again.
     fn is_free(&self) -> bool {
-        self.region.ref_count() == 1
+        let in_doubt = |block: &Arc<Block>| block.is_in_doubt();
+        !self.is_held() && !self.region.block().is_ok_and(in_doubt)
     }
 
     fn fits(&self, min_size: usize, tag: Option<&str>) -> bool {

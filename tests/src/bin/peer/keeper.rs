@@ -5,10 +5,13 @@
 //! * `spare N`: has N free descriptors from now on; `rich`: has enough again;
 //! * `write N`: writes N into the first byte of the oldest region that it keeps;
 //! * `drop`: drops the oldest region that it keeps;
-//! * `return`: sends the oldest region that it keeps to ANSWER.
+//! * `return`: sends the oldest region that it keeps to ANSWER;
+//! * `alloc N`: keeps a region from its registry, with N as the first byte;
+//! * `turn`: counts the oldest region that it keeps as the newest;
+//! * `give LABEL`: sends the oldest region that it keeps to LABEL, and keeps it.
 
 use super::{Job, hear, say};
-use ipmb::{Message, RecvError, Selector, label};
+use ipmb::{MemoryRegistry, Message, RecvError, Selector, label};
 use ipmb_tests::DEADLINE;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::{collections::VecDeque, fs::File};
@@ -23,6 +26,7 @@ pub(super) fn run(job: &Job) {
     say("joined");
     let mut kept = VecDeque::new();
     let mut ballast = Vec::new();
+    let mut registry = MemoryRegistry::default();
     while let Some(line) = hear() {
         match line.as_str() {
             "recv" => {
@@ -49,6 +53,10 @@ pub(super) fn run(job: &Job) {
                 sender.send(message).expect("sends");
                 say("returned");
             }
+            "turn" => {
+                kept.rotate_left(1);
+                say("turned");
+            }
             "rich" => {
                 ballast.clear();
                 say("rich");
@@ -66,6 +74,20 @@ pub(super) fn run(job: &Job) {
                 let spare: usize = line["spare ".len()..].parse().expect("a number");
                 ballast.truncate(ballast.len() - spare);
                 say("spare");
+            }
+            line if line.starts_with("alloc ") => {
+                let mut region = registry.alloc(4096, None);
+                let number = line["alloc ".len()..].parse().expect("a number");
+                region.map(..1).expect("memory")[0] = number;
+                kept.push_back(region);
+                say("allocated");
+            }
+            line if line.starts_with("give ") => {
+                let mut message = Message::new(Selector::unicast(&line["give ".len()..]), ());
+                let region = kept.front().expect("one is kept");
+                message.memory_regions.push(region.clone().expect("a hold"));
+                sender.send(message).expect("sends");
+                say("given");
             }
             line => {
                 let number = line.strip_prefix("write ").expect("a command");

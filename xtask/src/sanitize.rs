@@ -98,7 +98,14 @@ const ALL: [Sanitizer; 2] = [
                 "what_is_not_dropped_arrives_in_order",
             ],
             // One test at a time: what one has unmapped another may get, and the sanitizer sees no system calls.
-            &["-p", "ipmb-sys", "--lib", "--tests", "--", "--test-threads=1"],
+            &[
+                "-p",
+                "ipmb-sys",
+                "--lib",
+                "--tests",
+                "--",
+                "--test-threads=1",
+            ],
             &[
                 "-p",
                 "ipmb",

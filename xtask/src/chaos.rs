@@ -2,7 +2,6 @@
 //! says what came of each message.
 
 use std::process::{Command, ExitCode};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::{cargo, refuse};
 
@@ -13,17 +12,6 @@ pub(crate) fn main(arguments: &[&str]) -> ExitCode {
         Ok(_) => ExitCode::FAILURE,
         Err(error) => refuse(&format!("cannot start cargo: {error}")),
     }
-}
-
-/// The step of the tests: a minute in all, half of it from a seed that is always the same, and half
-/// from another one each time, which is printed.
-pub(crate) fn step() -> Command {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let seed = now.map_or(2, |now| now.as_nanos() % 1_000_000);
-    let mut command = command();
-    command.args(["--seconds", "30", "--seed", "1", "--seed"]);
-    command.arg(seed.to_string());
-    command
 }
 
 fn command() -> Command {

@@ -4,10 +4,6 @@ use std::process::{Command, ExitCode};
 
 use crate::{cargo, refuse};
 
-/// How long the short form goes on to begin new cases, in seconds: less than two minutes, with what
-/// is under way then.
-const SHORT: &str = "100";
-
 /// With the arguments of the program `tests/src/bin/faults`.
 pub(crate) fn run(arguments: &[&str]) -> ExitCode {
     match command(arguments).status() {
@@ -15,11 +11,6 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
         Ok(_) => ExitCode::FAILURE,
         Err(error) => refuse(&format!("cannot start cargo: {error}")),
     }
-}
-
-/// A sample of the cases.
-pub(crate) fn short() -> Command {
-    command(&["--seconds", SHORT])
 }
 
 fn command(arguments: &[&str]) -> Command {

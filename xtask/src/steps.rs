@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::run::Step;
 use crate::sanitize::SANITIZERS;
 use crate::tool::{Source, Tool};
-use crate::{cargo, chaos, faults, fuzz, hostile, root};
+use crate::{cargo, fuzz, root};
 
 /// The oldest Rust that has to do.
 const MSRV: &str = env!("CARGO_PKG_RUST_VERSION");
@@ -117,12 +117,6 @@ pub(crate) fn all() -> Vec<Step> {
             command: cargo(&["xtask", "fuzz"]),
         },
         Step {
-            name: "faults",
-            about: "system calls that fail: a sample; `cargo xtask faults --full` tries all",
-            needs: &[],
-            command: faults::short(),
-        },
-        Step {
             name: "soak",
             about: "mixed load for a short time: memory, descriptors and latency stay as they are",
             needs: &[],
@@ -133,18 +127,6 @@ pub(crate) fn all() -> Vec<Step> {
             about: "the tests inside one process, under AddressSanitizer and ThreadSanitizer",
             needs: &[SANITIZERS],
             command: xtask(&["sanitize"]),
-        },
-        Step {
-            name: "hostile",
-            about: "attackers with and without the token, and what honest members notice of them",
-            needs: &[],
-            command: hostile::command(&[]),
-        },
-        Step {
-            name: "chaos",
-            about: "processes that are killed, stopped and started at random; the ledger judges",
-            needs: &[],
-            command: chaos::step(),
         },
         Step {
             name: "peers",

@@ -84,7 +84,7 @@ enum Expression {
     Both(u8, u8),
 }
 
-/// Whatever happens, in whatever order: see [`Bus`] for what holds.
+/// Whatever happens, in whatever order: see `bus.rs` for what holds.
 pub fn controller(data: &[u8]) {
     let mut data = Unstructured::new(data);
     let Ok(start) = Start::arbitrary(&mut data) else {

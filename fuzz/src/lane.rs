@@ -72,7 +72,7 @@ struct World {
     consumer: Consumer<HeapMemory>,
     /// Nobody has broken the layout.
     honest: bool,
-    /// Messages in the ring, whole or begun; the oldest may have been dropped.
+    /// Messages in the ring, whole or begun; the oldest may have been dropped, or the consumer has closed the lane.
     sent: VecDeque<(u16, Vec<u8>)>,
     dropped: bool,
     /// The message that is being sent in fragments, and how far it is.
@@ -138,6 +138,8 @@ impl World {
             Op::Close => {
                 self.consumer.close();
                 assert!(self.producer.is_closed());
+                // What is sent all the same need not be read.
+                self.dropped = true;
             }
             Op::Attach(slot) => self.attach(slot),
             Op::Header { word, value } => {

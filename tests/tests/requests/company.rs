@@ -1,7 +1,7 @@
 //! Others receive, poll, or send while a reply is waited for.
 
 use super::{clerk, join, reply, request, wait_asleep};
-use ipmb::{EndpointReceiver, Message, RecvError, RequestError, Selector, label};
+use ipmb::{EndpointReceiver, Message, MessageBox, RecvError, RequestError, Selector, label};
 use ipmb_tests::{Bus, DEADLINE, proc::eventually};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
@@ -29,7 +29,7 @@ fn what_comes_before_the_reply_is_kept_in_order() {
             assert_eq!(text.parse::<usize>().unwrap(), number);
         }
         assert!(receiver.try_recv().unwrap().is_none());
-        assert!(!is_readable(&receiver));
+        assert!(is_quiet(&receiver));
     }
     clerk.finish();
 }
@@ -215,7 +215,7 @@ fn it_polls_readable_while_somebody_waits_for_a_reply() {
                     assert!(is_readable(&receiver));
                     assert_eq!(receiver.try_recv().unwrap().unwrap().payload, "hello");
                 }
-                assert!(!is_readable(&receiver));
+                assert!(is_quiet(&receiver));
                 assert!(receiver.try_recv().unwrap().is_none());
             }
             // A message that nobody receives keeps nobody from sleeping, nor from being woken.
@@ -226,7 +226,7 @@ fn it_polls_readable_while_somebody_waits_for_a_reply() {
         });
         assert!(is_readable(&receiver));
         assert_eq!(receiver.try_recv().unwrap().unwrap().payload, "hello");
-        assert!(!is_readable(&receiver));
+        assert!(is_quiet(&receiver));
     }
     clerk.finish();
 }
@@ -236,7 +236,7 @@ fn a_reply_alone_is_not_readable_for_ever() {
     let bus = Bus::new();
     let (sender, receiver) = join(&bus);
     let mut clerk = clerk(&bus);
-    assert!(!is_readable(&receiver));
+    assert!(is_quiet(&receiver));
     let mut pending = sender.request(request("keep it")).unwrap();
     clerk.expect("kept it");
     assert_eq!(clerk.ask("answer now"), "answered");
@@ -250,9 +250,23 @@ fn a_reply_alone_is_not_readable_for_ever() {
     for _ in 0..100 {
         let mut pending = sender.request(request("echo it")).unwrap();
         assert_eq!(reply(&mut pending), "it");
-        assert!(!is_readable(&receiver));
+        assert!(is_quiet(&receiver));
     }
     clerk.finish();
+}
+
+/// Nothing waits. A ring that comes late, for what has been received already, makes it readable once
+/// more, until somebody has looked.
+fn is_quiet<R: MessageBox>(receiver: &EndpointReceiver<R>) -> bool {
+    for _ in 0..100 {
+        if !is_readable(receiver) {
+            return true;
+        }
+        if !matches!(receiver.try_recv(), Ok(None)) {
+            return false;
+        }
+    }
+    false
 }
 
 fn is_readable<R>(receiver: &EndpointReceiver<R>) -> bool {

@@ -41,6 +41,8 @@ const LONGEST: &str = "-max_len=4096";
 
 struct Arguments<'a> {
     seconds: u64,
+    /// What the choices come from; 0 for others each time.
+    seed: u32,
     install: bool,
     merge: bool,
     targets: Vec<&'a str>,
@@ -90,7 +92,7 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
         return refuse("the targets cannot be built");
     }
     let start = Instant::now();
-    let reports = all(&targets, arguments.seconds);
+    let reports = all(&targets, arguments.seconds, arguments.seed);
     print!("{}", table(&reports));
     println!(
         "{} targets, {} executions, {:.0} s",
@@ -113,6 +115,7 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
 fn parse<'a>(arguments: &[&'a str]) -> Result<Arguments<'a>, String> {
     let mut parsed = Arguments {
         seconds: 30,
+        seed: 0,
         install: false,
         merge: false,
         targets: Vec::new(),
@@ -123,6 +126,10 @@ fn parse<'a>(arguments: &[&'a str]) -> Result<Arguments<'a>, String> {
             "--seconds" => {
                 let seconds = arguments.next().and_then(|it| it.parse().ok());
                 parsed.seconds = seconds.ok_or("--seconds takes a number")?;
+            }
+            "--seed" => {
+                let seed = arguments.next().and_then(|it| it.parse().ok());
+                parsed.seed = seed.ok_or("--seed takes a number")?;
             }
             "--all" => parsed.install = true,
             "--merge" => parsed.merge = true,
@@ -160,7 +167,7 @@ fn build() -> bool {
 }
 
 /// Runs the targets, as many at a time as there are processors.
-fn all(targets: &[String], seconds: u64) -> Vec<Report> {
+fn all(targets: &[String], seconds: u64, seed: u32) -> Vec<Report> {
     let (left, reports) = (Mutex::new(targets.iter()), Mutex::new(Vec::new()));
     let next = || left.lock().ok()?.next();
     let at_a_time = std::thread::available_parallelism().map_or(1, usize::from);
@@ -168,7 +175,7 @@ fn all(targets: &[String], seconds: u64) -> Vec<Report> {
         for _ in 0..at_a_time {
             scope.spawn(|| {
                 while let Some(target) = next() {
-                    let report = fuzz(target, seconds);
+                    let report = fuzz(target, seconds, seed);
                     println!("{}: {}", report.target, report.executions.unwrap_or(0));
                     if let Ok(mut reports) = reports.lock() {
                         reports.push(report);
@@ -184,7 +191,7 @@ fn all(targets: &[String], seconds: u64) -> Vec<Report> {
 
 /// Runs one target. What it finds goes to a corpus of its own, which the next run goes on with, and not into the
 /// repository: `--merge` takes from there what is new.
-fn fuzz(target: &str, seconds: u64) -> Report {
+fn fuzz(target: &str, seconds: u64, seed: u32) -> Report {
     let start = Instant::now();
     let mut report = Report {
         target: target.to_owned(),
@@ -208,6 +215,7 @@ fn fuzz(target: &str, seconds: u64) -> Report {
         .args(TIMEOUT)
         .args([MEMORY, LONGEST, "-print_final_stats=1"])
         .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-seed={seed}"))
         .arg(format!("-artifact_prefix={}/", crashes.display()))
         .args([&found, &committed(target)])
         .stdin(Stdio::null())

@@ -26,7 +26,7 @@ Tasks of the repository:
   cargo xtask bench [--light] [ARGUMENT…]
                                      run the benchmarks; the arguments are theirs
                                      --light: without the systems that take long to build
-  cargo xtask fuzz [--seconds N] [--all] [--merge] [TARGET…]
+  cargo xtask fuzz [--seconds N] [--seed N] [--all] [--merge] [TARGET…]
                                      fuzz the targets, all of them or those named, N seconds each (30)
                                      --all: install the tools that are missing
                                      --merge: take what was found into the repository

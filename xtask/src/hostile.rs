@@ -3,44 +3,12 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::tool::{Source, Tool};
+use crate::sanitize::SANITIZERS;
 use crate::{cargo, root};
 
 /// A toolchain of Debian's that brings the sources of the standard library.
 const RUSTC: &str = "/usr/bin/rustc";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
-
-/// What members built with AddressSanitizer take.
-pub(crate) const SANITIZER: Tool = Tool {
-    name: "AddressSanitizer for Debian's Rust",
-    check: &[
-        "sh",
-        "-c",
-        "test -e /usr/lib/rustlib/x86_64-unknown-linux-gnu/lib/librustc-stable_rt.asan.a \
-         && test -e /usr/lib/rustlib/src/rust/library/std/Cargo.toml",
-    ],
-    source: Source::Install(&[
-        &["apt-get", "update", "-qq"],
-        &[
-            "apt-get",
-            "install",
-            "-qq",
-            "--no-install-recommends",
-            "rustc-web",
-            "cargo-web",
-            "rust-web-src",
-        ],
-        // The runtime has to be that of the compiler's own LLVM.
-        &[
-            "sh",
-            "-c",
-            "llvm=$(/usr/bin/rustc -vV | sed -n 's/^LLVM version: \\([0-9]*\\).*/\\1/p') \
-             && apt-get install -qq --no-install-recommends libclang-rt-$llvm-dev \
-             && ln -sf /usr/lib/llvm-$llvm/lib/clang/$llvm/lib/linux/libclang_rt.asan-x86_64.a \
-                /usr/lib/rustlib/x86_64-unknown-linux-gnu/lib/librustc-stable_rt.asan.a",
-        ],
-    ]),
-};
 
 /// The program, with arguments of its own.
 pub(crate) fn command(arguments: &[&str]) -> Command {
@@ -60,11 +28,11 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
 
 /// Builds the program with AddressSanitizer, to play the honest members. Returns where it is.
 pub(crate) fn sanitized() -> Result<PathBuf, String> {
-    if !SANITIZER.is_there() {
-        SANITIZER.install();
+    if !SANITIZERS.is_there() {
+        SANITIZERS.install();
     }
-    if !SANITIZER.is_there() {
-        return Err(format!("there is no {}", SANITIZER.name));
+    if !SANITIZERS.is_there() {
+        return Err(format!("there is no {}", SANITIZERS.name));
     }
     let folder = crate::steps::target("asan");
     let mut command = Command::new("/usr/bin/cargo");

@@ -12,6 +12,7 @@ pub mod names;
 mod picture;
 pub mod proc;
 pub mod raw;
+pub mod readiness;
 pub mod scale;
 pub mod traffic;
 pub mod users;

@@ -4,9 +4,9 @@ use ipmb::{BytesMessage, EndpointReceiver, EndpointSender, Message, Selector, la
 use ipmb_tests::{
     Bus, DEADLINE, Peer,
     proc::{State, eventually, thread_state},
+    readiness::{is_quiet, is_readable, poll_for},
     traffic::{self, Seen},
 };
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     sync::mpsc,
     thread,
@@ -32,8 +32,8 @@ fn one_message_from_another_process_is_readable_until_it_is_received() {
     assert!(is_quiet(&receiver));
     let mut speaker = speaker(&bus, 0);
     say(&mut speaker, "one test 1");
-    assert!(readable(&receiver));
-    assert!(readable(&receiver), "looking changes nothing");
+    assert!(is_readable(&receiver));
+    assert!(is_readable(&receiver), "looking changes nothing");
     receive_some(&receiver, 1);
     assert!(is_quiet(&receiver));
     assert!(receiver.try_recv().unwrap().is_none());
@@ -49,7 +49,7 @@ fn it_is_readable_even_if_the_message_came_before_anybody_looked() {
     say(&mut speaker, "one test 2");
     receive_some(&receiver, 1);
     // Now is the first look.
-    assert!(readable(&receiver));
+    assert!(is_readable(&receiver));
     receive_some(&receiver, 1);
     assert!(is_quiet(&receiver));
     speaker.finish();
@@ -64,7 +64,7 @@ fn it_stays_readable_until_the_last_of_several_is_received() {
     for _ in 0..100 {
         say(&mut speaker, "one test 3");
         for _ in 0..3 {
-            assert!(readable(&receiver));
+            assert!(is_readable(&receiver));
             receive_some(&receiver, 1);
         }
         assert!(is_quiet(&receiver));
@@ -83,7 +83,7 @@ fn messages_that_were_parked_are_readable_at_join() {
     parker.expect("sent 3");
     let (_sender, receiver) = join(&bus);
     for _ in 0..3 {
-        assert!(readable(&receiver));
+        assert!(is_readable(&receiver));
         receive_some(&receiver, 1);
     }
     assert!(is_quiet(&receiver));
@@ -98,9 +98,9 @@ fn a_multicast_is_readable_for_all() {
     assert!(is_quiet(&first) && is_quiet(&second));
     let mut speaker = speaker(&bus, 0);
     say(&mut speaker, "all test 1");
-    assert!(readable(&first) && readable(&second));
+    assert!(is_readable(&first) && is_readable(&second));
     receive_some(&first, 1);
-    assert!(is_quiet(&first) && readable(&second));
+    assert!(is_quiet(&first) && is_readable(&second));
     receive_some(&second, 1);
     // From one of them, to both.
     let selector = Selector::multicast("test");
@@ -108,7 +108,7 @@ fn a_multicast_is_readable_for_all() {
         .send(Message::new(selector, traffic::message(1, 0)))
         .unwrap();
     for receiver in [&first, &second] {
-        assert!(readable(receiver));
+        assert!(is_readable(receiver));
         receive_some(receiver, 1);
         assert!(is_quiet(receiver));
     }
@@ -149,10 +149,10 @@ fn a_sender_that_is_killed_makes_nothing_readable() {
     for number in 0..10 {
         let mut speaker = speaker(&bus, number);
         say(&mut speaker, "one test 2");
-        assert!(readable(&receiver));
+        assert!(is_readable(&receiver));
         receive_some(&receiver, 1);
         speaker.kill();
-        assert!(readable(&receiver), "what it sent is there still");
+        assert!(is_readable(&receiver), "what it sent is there still");
         receive_some(&receiver, 1);
         assert!(is_quiet(&receiver));
     }
@@ -168,13 +168,13 @@ fn a_message_of_an_unknown_type_is_readable_until_it_is_skipped() {
     say(&mut speaker, "one test 1");
     receive_some(&receiver, 1);
     say(&mut speaker, "stray test");
-    assert!(readable(&receiver));
+    assert!(is_readable(&receiver));
     assert!(receiver.try_recv().unwrap().is_none());
     assert!(is_quiet(&receiver));
     assert_eq!(receiver.statistics().skipped, 1);
     say(&mut speaker, "stray test");
     say(&mut speaker, "one test 1");
-    assert!(readable(&receiver));
+    assert!(is_readable(&receiver));
     receive_some(&receiver, 1);
     assert!(is_quiet(&receiver));
     speaker.finish();
@@ -189,7 +189,7 @@ fn many_senders_are_all_heard() {
     let mut seen = Seen::default();
     for speaker in &mut speakers {
         say(speaker, "one test 1");
-        assert!(readable(&receiver));
+        assert!(is_readable(&receiver));
         seen.check(&receive(&receiver)).unwrap();
         assert!(is_quiet(&receiver));
     }
@@ -198,7 +198,7 @@ fn many_senders_are_all_heard() {
         for index in 0..speakers.len() {
             let index = (index * (2 * round + 1)) % speakers.len();
             say(&mut speakers[index], "one test 1");
-            assert!(readable(&receiver));
+            assert!(is_readable(&receiver));
             let message = receiver.try_recv().unwrap().expect("it is readable");
             seen.check(&message.payload).unwrap();
             assert!(is_quiet(&receiver));
@@ -210,7 +210,7 @@ fn many_senders_are_all_heard() {
             say(speaker, "one test 3");
         }
         for _ in 0..3 * speakers.len() {
-            assert!(readable(&receiver));
+            assert!(is_readable(&receiver));
             let message = receiver.try_recv().unwrap().expect("it is readable");
             seen.check(&message.payload).unwrap();
         }
@@ -225,7 +225,7 @@ fn many_senders_are_all_heard() {
     }
     for speaker in &mut speakers {
         say(speaker, "one test 1");
-        assert!(readable(&receiver));
+        assert!(is_readable(&receiver));
         seen.check(&receive(&receiver)).unwrap();
         assert!(is_quiet(&receiver));
     }
@@ -240,9 +240,9 @@ fn waiting_and_polling_can_be_mixed() {
     for round in 0..50 {
         say(&mut speaker, "one test 3");
         receiver.recv(Some(DEADLINE)).unwrap();
-        assert!(readable(&receiver));
+        assert!(is_readable(&receiver));
         receiver.recv(None).unwrap();
-        assert!(readable(&receiver));
+        assert!(is_readable(&receiver));
         receive_some(&receiver, 1);
         assert!(is_quiet(&receiver));
         // A wait that ends in vain, and one that does not.
@@ -372,25 +372,6 @@ fn receive_some(receiver: &EndpointReceiver<BytesMessage>, count: u32) {
     (0..count).for_each(|_| drop(receive(receiver)));
 }
 
-/// Whether the receiver's descriptor is readable now.
-fn readable<R>(receiver: &EndpointReceiver<R>) -> bool {
-    poll_for(receiver, Duration::ZERO)
-}
-
-/// Nothing waits. A ring that comes late, for what has been received already, makes it readable once
-/// more, until somebody has looked.
-fn is_quiet<R: ipmb::MessageBox>(receiver: &EndpointReceiver<R>) -> bool {
-    for _ in 0..100 {
-        if !readable(receiver) {
-            return true;
-        }
-        if !matches!(receiver.try_recv(), Ok(None)) {
-            return false;
-        }
-    }
-    false
-}
-
 /// Waits until it is readable.
 fn wait_readable<R>(receiver: &EndpointReceiver<R>) {
     assert!(poll_for(receiver, DEADLINE), "it never became readable");
@@ -401,17 +382,4 @@ fn stays_unreadable<R: ipmb::MessageBox>(receiver: &EndpointReceiver<R>) {
     assert!(is_quiet(receiver));
     let rung = poll_for(receiver, Duration::from_millis(100));
     assert!(!rung || is_quiet(receiver));
-}
-
-fn poll_for<R>(receiver: &EndpointReceiver<R>, timeout: Duration) -> bool {
-    let mut fds = [PollFd::new(receiver, PollFlags::IN)];
-    let timeout = Timespec::try_from(timeout).unwrap();
-    let ready = loop {
-        match poll(&mut fds, Some(&timeout)) {
-            Ok(ready) => break ready,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => panic!("poll: {error}"),
-        }
-    };
-    ready > 0
 }

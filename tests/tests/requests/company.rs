@@ -1,9 +1,12 @@
 //! Others receive, poll, or send while a reply is waited for.
 
 use super::{clerk, join, reply, request, wait_asleep};
-use ipmb::{EndpointReceiver, Message, MessageBox, RecvError, RequestError, Selector, label};
-use ipmb_tests::{Bus, DEADLINE, proc::eventually};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use ipmb::{Message, RecvError, RequestError, Selector, label};
+use ipmb_tests::{
+    Bus, DEADLINE,
+    proc::eventually,
+    readiness::{is_quiet, is_readable},
+};
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
@@ -253,23 +256,4 @@ fn a_reply_alone_is_not_readable_for_ever() {
         assert!(is_quiet(&receiver));
     }
     clerk.finish();
-}
-
-/// Nothing waits. A ring that comes late, for what has been received already, makes it readable once
-/// more, until somebody has looked.
-fn is_quiet<R: MessageBox>(receiver: &EndpointReceiver<R>) -> bool {
-    for _ in 0..100 {
-        if !is_readable(receiver) {
-            return true;
-        }
-        if !matches!(receiver.try_recv(), Ok(None)) {
-            return false;
-        }
-    }
-    false
-}
-
-fn is_readable<R>(receiver: &EndpointReceiver<R>) -> bool {
-    let mut fds = [PollFd::new(receiver, PollFlags::IN)];
-    poll(&mut fds, Some(&Timespec::default())).unwrap() > 0
 }

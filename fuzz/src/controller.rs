@@ -54,7 +54,7 @@ enum Said {
         receiving: bool,
         survivor: Option<Before>,
     },
-    Introduce(u8, bool),
+    Introduce(u8, u8),
     Park {
         sequence: u8,
         op: Expression,
@@ -177,9 +177,9 @@ impl From<Said> for ToController {
                     delivered: ids(before.delivered),
                 }),
             },
-            Said::Introduce(peer, again) => Self::Introduce {
+            Said::Introduce(peer, after) => Self::Introduce {
                 peer: endpoint(peer),
-                again,
+                after: after.into(),
             },
             Said::Park {
                 sequence,

@@ -186,7 +186,8 @@ impl Raw {
     ///
     /// It was cut off, or the peer has left.
     pub fn meet(&mut self, peer: EndpointId, again: bool) -> Result<Pair, Failure> {
-        self.say(&ToController::Introduce { peer, again }, &[])?;
+        let after = if again { u64::MAX } else { 0 };
+        self.say(&ToController::Introduce { peer, after }, &[])?;
         let end = Instant::now() + PATIENCE;
         while let Some((message, objects)) =
             self.hear(end.saturating_duration_since(Instant::now()))?

@@ -35,14 +35,16 @@ pub enum ToController {
     /// "Introduce me to that endpoint." Answered by [`ToMember::Introduced`], at once or when the peer
     /// has registered again after a failover, or by [`ToMember::NoSuchPeer`].
     ///
-    /// Not answered if this controller has introduced the two before, at either's request: then the
-    /// introduction is already on its way. Objects: none.
+    /// Not answered if this controller has made a pair for the two, at either's request, that the asker
+    /// has not seen yet: then the introduction is on its way. Objects: none.
     Introduce {
         /// Whom it wants to reach.
         peer: EndpointId,
-        /// The pair that the controller made for the two is broken (its other end closed while the
-        /// peer is still in the directory): make a new one. The newest pair counts.
-        again: bool,
+        /// The pair of the newest [`ToMember::Introduced`] of this peer that it has from this
+        /// controller, which is broken (its other end closed while the peer is still in the directory); 0
+        /// if there is none. Were it only said that one broke, and not which, two pairs could be on their
+        /// way at the same time, and the peer would find the same lanes behind both.
+        after: u64,
     },
     /// "Keep this until somebody comes for it." Answered by [`ToMember::Parked`],
     /// [`ToMember::Routable`], [`ToMember::ParkRefused`], [`ToMember::Delivered`] or
@@ -77,6 +79,13 @@ pub enum ToController {
     StopReceiving {
         /// Who may be waiting for a reply.
         askers: Vec<EndpointId>,
+    },
+    /// "Keep this no longer": its ttl is over, and nothing has been heard of it. The controller counts the
+    /// ttl from when it has read the [`ToController::Park`], which may be late. No answer; what is on its
+    /// way to somebody goes there. Objects: none.
+    Withdraw {
+        /// Which of the messages it parked.
+        sequence: u64,
     },
 }
 
@@ -154,6 +163,8 @@ pub enum ToMember {
         limits: ReceiveLimits,
         /// Whether you asked for it; otherwise the peer did.
         introduced_by_you: bool,
+        /// Counts the pairs that this controller has made, from 1.
+        pair: u64,
     },
     /// The peer of an [`ToController::Introduce`] is not, or no longer, on the bus; or it was asked
     /// something and receives no longer. Objects: none.
@@ -294,7 +305,10 @@ impl ToController {
         match self {
             Self::Register { survivor, .. } => 3 + 2 * usize::from(survivor.is_some()),
             Self::Park { body, objects, .. } => body.objects().saturating_add(*objects as usize),
-            Self::Introduce { .. } | Self::Took { .. } | Self::StopReceiving { .. } => 0,
+            Self::Introduce { .. }
+            | Self::Took { .. }
+            | Self::StopReceiving { .. }
+            | Self::Withdraw { .. } => 0,
         }
     }
 
@@ -306,6 +320,7 @@ impl ToController {
             Self::Park { .. } => "Park",
             Self::Took { .. } => "Took",
             Self::StopReceiving { .. } => "StopReceiving",
+            Self::Withdraw { .. } => "Withdraw",
         }
     }
 }

@@ -10,11 +10,20 @@ use crate::{EndpointId, ToMember};
 /// Who has been introduced to whom by this controller, and who waits for it.
 #[derive(Debug, Default)]
 pub(super) struct Introductions {
-    // By either of the two: how often it asked for the other.
-    made: BTreeMap<EndpointId, BTreeMap<EndpointId, u32>>,
+    // By either of the two.
+    made: BTreeMap<EndpointId, BTreeMap<EndpointId, Made>>,
     // By a peer that has yet to register again: who asked for it.
     waiting: BTreeMap<EndpointId, BTreeSet<EndpointId>>,
     pairs: u64,
+}
+
+/// What was made for one endpoint and another.
+#[derive(Debug, Clone, Copy, Default)]
+struct Made {
+    /// How often the one asked for the other.
+    times: u32,
+    /// The newest pair, whoever asked.
+    newest: u64,
 }
 
 impl Controller {
@@ -22,7 +31,7 @@ impl Controller {
         &mut self,
         asker: EndpointId,
         peer: EndpointId,
-        again: bool,
+        after: u64,
         out: &mut Vec<Output>,
     ) {
         let Some(&conn) = self.live.get(&asker) else {
@@ -37,11 +46,12 @@ impl Controller {
             return;
         };
         // Both may have asked at the same time; one pair is enough.
-        if self.introductions.knows(asker, peer) && !again {
+        let made = self.introductions.made(asker, peer);
+        if made.newest > after {
             return;
         }
         let limit = self.settings.quotas.introductions_per_pair;
-        if self.introductions.times(asker, peer) >= limit {
+        if made.times >= limit {
             let reason = CloseReason::TooManyIntroductions { peer, limit };
             return self.close(conn, reason, out);
         }
@@ -53,7 +63,7 @@ impl Controller {
     /// A member that others have been waiting for has registered.
     pub(super) fn introduce_waiting(&mut self, peer: EndpointId, out: &mut Vec<Output>) {
         for asker in self.introductions.take_waiting(peer) {
-            self.introduce(asker, peer, false, out);
+            self.introduce(asker, peer, 0, out);
         }
     }
 
@@ -80,6 +90,7 @@ impl Controller {
             uid: member.uid,
             limits: member.limits,
             introduced_by_you: side == Side::Asker,
+            pair,
         };
         let attach = smallvec![
             Attachment::PairEnd { pair, side },
@@ -92,27 +103,19 @@ impl Controller {
 }
 
 impl Introductions {
-    fn knows(&self, one: EndpointId, other: EndpointId) -> bool {
-        self.made
-            .get(&one)
-            .is_some_and(|peers| peers.contains_key(&other))
-    }
-
-    fn times(&self, asker: EndpointId, peer: EndpointId) -> u32 {
+    fn made(&self, asker: EndpointId, peer: EndpointId) -> Made {
         let peers = self.made.get(&asker);
-        peers
-            .and_then(|peers| peers.get(&peer))
-            .copied()
-            .unwrap_or(0)
+        let made = peers.and_then(|peers| peers.get(&peer));
+        made.copied().unwrap_or_default()
     }
 
     fn make(&mut self, asker: EndpointId, peer: EndpointId) -> u64 {
-        let peers = self.made.entry(peer).or_default();
-        peers.entry(asker).or_insert(0);
-        let peers = self.made.entry(asker).or_default();
-        let times = peers.entry(peer).or_insert(0);
-        *times = times.saturating_add(1);
         self.pairs += 1;
+        for (one, other, times) in [(peer, asker, 0), (asker, peer, 1)] {
+            let made = self.made.entry(one).or_default().entry(other).or_default();
+            made.times = made.times.saturating_add(times);
+            made.newest = self.pairs;
+        }
         self.pairs
     }
 

@@ -302,8 +302,8 @@ impl Controller {
             (Some(_), ToController::Register { .. }) => {
                 self.close(conn, CloseReason::RegisteredTwice, out);
             }
-            (Some(id), ToController::Introduce { peer, again }) => {
-                self.introduce(id, peer, again, out);
+            (Some(id), ToController::Introduce { peer, after }) => {
+                self.introduce(id, peer, after, out);
             }
             (
                 Some(id),
@@ -325,6 +325,9 @@ impl Controller {
             (Some(_), ToController::Took { ids }) => self.took(conn, &ids, out),
             (Some(id), ToController::StopReceiving { askers }) => {
                 self.stop_receiving(conn, id, askers, out);
+            }
+            (Some(sender), ToController::Withdraw { sequence }) => {
+                self.withdraw(ParkId { sender, sequence }, out);
             }
         }
     }

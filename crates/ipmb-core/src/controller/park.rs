@@ -151,6 +151,14 @@ impl Controller {
         }
     }
 
+    /// Its sender takes back what is not on its way yet.
+    pub(super) fn withdraw(&mut self, id: ParkId, out: &mut Vec<Output>) {
+        let parked = self.parking.get(id);
+        if parked.is_some_and(|parked| parked.on_the_way.is_none()) {
+            self.unpark(id, out);
+        }
+    }
+
     /// Parked messages whose ttl is over. One that is on its way counts as arrived.
     pub(super) fn expire_parked(&mut self, now: u64, out: &mut Vec<Output>) {
         for id in self.parking.due(now) {

@@ -201,13 +201,18 @@ impl Driver {
             }
             ToMember::Refused(reason) => self.end(Fate::Refused(reason.to_string())),
             ToMember::Introduced {
-                peer, pid, limits, ..
+                peer,
+                pid,
+                limits,
+                pair,
+                ..
             } => {
                 let objects = <[_; 4]>::try_from(objects).map_err(|_| ())?;
                 self.introduced(Introduction {
                     id: peer,
                     pid,
                     limits,
+                    pair,
                     objects,
                 });
             }
@@ -251,14 +256,13 @@ impl Driver {
             self.endpoint
                 .tell_controller(&mut link, &ToController::Took { ids });
         }
-        let wanted: Vec<(EndpointId, bool)> = link
-            .wanted
-            .iter()
-            .map(|(&id, &again)| (id, again))
-            .collect();
-        for (peer, again) in wanted {
-            self.endpoint
-                .tell_controller(&mut link, &ToController::Introduce { peer, again });
+        // It has not introduced us to anybody yet, and counts for itself.
+        self.pairs.forget_numbers();
+        link.wanted.values_mut().for_each(|after| *after = 0);
+        let wanted: Vec<EndpointId> = link.wanted.keys().copied().collect();
+        for peer in wanted {
+            let message = ToController::Introduce { peer, after: 0 };
+            self.endpoint.tell_controller(&mut link, &message);
         }
         self.endpoint.park_again(&mut link);
         drop(link);

@@ -148,6 +148,7 @@ impl Driver {
             }
             self.do_what_is_due();
             self.send_parked();
+            self.tell_of_departures();
             self.run_host();
         }
         if let Some(host) = self.host.take() {

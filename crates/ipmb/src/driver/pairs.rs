@@ -6,7 +6,7 @@ use crate::{
     inbox::{Arrival, PairId},
     peer::{Contact, Line, PairPacket},
 };
-use ipmb_core::{EndpointId, ReceiveLimits, ToController};
+use ipmb_core::{EndpointId, ReceiveLimits};
 use ipmb_sys::{Channel, ChannelSendError, Doorbell, Event, Interest, OwnedObject, is_lack};
 use std::{collections::HashMap, io, os::fd::AsFd, sync::Arc, time::Instant};
 
@@ -25,12 +25,16 @@ pub(super) struct Introduction {
     pub(super) id: EndpointId,
     pub(super) pid: u32,
     pub(super) limits: ReceiveLimits,
+    /// The controller's number of the pair; 0 if that is not our controller any more.
+    pub(super) pair: u64,
     /// A channel, and of the peer its doorbell, the page that says whether it sleeps, its ready set.
     pub(super) objects: [OwnedObject; 4],
 }
 
 struct Pair {
     peer: EndpointId,
+    /// As in [`Introduction`].
+    number: u64,
     channel: Arc<Channel>,
     stage: Stage,
 }
@@ -49,6 +53,9 @@ enum Stage {
 impl Driver {
     pub(super) fn introduced(&mut self, introduction: Introduction) {
         let id = introduction.id;
+        // What an earlier controller made and we have not used is closed, which shows the peer that it
+        // was not: then it offers its lanes anew, and only then.
+        self.pairs.unused.retain(|it| it.id != id);
         match self.meet(introduction) {
             Ok(()) => {
                 self.endpoint.link().wanted.remove(&id);
@@ -91,7 +98,7 @@ impl Driver {
         let peer = self.endpoint.routing().known(id);
         match peer {
             Some(peer) => self.endpoint.lose(&peer),
-            None => self.endpoint.inbox.arrive(Arrival::Gone(id)),
+            None => self.endpoint.announce_departure([id]),
         }
         self.endpoint.room.announce();
     }
@@ -117,6 +124,7 @@ impl Driver {
             id,
             pid,
             limits,
+            pair: pair_number,
             objects: [channel, doorbell, page, ready],
         } = introduction;
         let channel = Channel::from(channel);
@@ -127,6 +135,7 @@ impl Driver {
                 id,
                 pid,
                 limits,
+                pair: pair_number,
                 objects: [channel.into(), doorbell, page, ready],
             };
             return Err((introduction, error));
@@ -137,8 +146,10 @@ impl Driver {
         self.endpoint
             .inbox
             .arrive(Arrival::Sender(number, id, pid, Arc::clone(&channel)));
+        self.read_greetings(id);
         let pair = Pair {
             peer: id,
+            number: pair_number,
             channel,
             stage: Stage::Hello,
         };
@@ -146,15 +157,20 @@ impl Driver {
         let mut routing = self.endpoint.routing();
         // The directory shows whoever is introduced, unless he has left again.
         let left = routing.refresh();
-        let peer = routing.peer(id);
+        let (deaf, peer) = (routing.is_deaf(id), routing.peer(id));
         drop(routing);
         self.endpoint.part_from(left);
+        if deaf {
+            self.endpoint.announce_departure([id]);
+        }
         let Some(peer) = peer else { return Ok(()) };
         let mut contact = peer.contact();
         *contact = match std::mem::take(&mut *contact) {
             Contact::None | Contact::Asked(None) => {
                 Contact::Line(Box::new(Line::new(reach, limits, false)))
             }
+            // The peer has our lanes already, and reads them where it found them.
+            Contact::Line(line) if line.is_confirmed() => Contact::Line(line),
             Contact::Asked(Some(mut line)) | Contact::Line(mut line) => {
                 line.reconnect(reach, self.endpoint.room.doorbell());
                 Contact::Line(line)
@@ -204,6 +220,30 @@ impl Driver {
         }
     }
 
+    /// Looks whether a peer has said on an earlier channel that it has its end.
+    fn read_greetings(&mut self, peer: EndpointId) {
+        let pairs = self.pairs.pairs.iter();
+        let silent = pairs.filter(|(_, it)| it.peer == peer && it.stage == Stage::Hello);
+        for number in silent.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.read_pair(number);
+        }
+    }
+
+    /// Tells the receiving side who is gone, behind what they have sent before.
+    pub(super) fn tell_of_departures(&mut self) {
+        let departed = std::mem::take(&mut self.endpoint.link().departed);
+        for id in departed {
+            self.read_greetings(id);
+            let pairs = self.pairs.pairs.iter();
+            // As long as nothing has come, not even a greeting, there is no lane behind it.
+            let heard = pairs.filter(|(_, it)| it.peer == id && it.stage != Stage::Hello);
+            for (&number, _) in heard {
+                self.endpoint.inbox.arrive(Arrival::ChannelNews(number));
+            }
+            self.endpoint.inbox.arrive(Arrival::Gone(id));
+        }
+    }
+
     fn confirmed(&mut self, number: PairId) {
         let Some(pair) = self.pairs.pairs.get(&number) else {
             return;
@@ -227,7 +267,7 @@ impl Driver {
         self.endpoint.inbox.arrive(Arrival::SenderGone(number));
         let peer = self.endpoint.routing().known(pair.peer);
         let Some(peer) = peer else {
-            return self.endpoint.inbox.arrive(Arrival::Gone(pair.peer));
+            return self.endpoint.announce_departure([pair.peer]);
         };
         let mut contact = peer.contact();
         let ours = match &*contact {
@@ -246,14 +286,15 @@ impl Driver {
         if let Contact::Line(line) = std::mem::take(&mut *contact) {
             *contact = Contact::Asked(Some(line));
         }
-        drop(contact);
-        let mut link = self.endpoint.link();
-        link.wanted.insert(pair.peer, true);
-        let message = ToController::Introduce {
-            peer: pair.peer,
-            again: true,
-        };
-        self.endpoint.tell_controller(&mut link, &message);
+        self.endpoint.seek(pair.peer, pair.number);
+    }
+}
+
+impl Pairs {
+    /// From now on another controller numbers the pairs that it makes.
+    pub(super) fn forget_numbers(&mut self) {
+        self.pairs.values_mut().for_each(|pair| pair.number = 0);
+        self.unused.iter_mut().for_each(|it| it.pair = 0);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     peer::{Attempt, Outbound, Progress},
     region::Flight,
 };
-use ipmb_core::EndpointId;
+use ipmb_core::{EndpointId, ToController};
 use ipmb_sys::{Interest, boot_time_ns};
 use std::{os::fd::AsFd, time::Instant};
 
@@ -65,6 +65,16 @@ impl Driver {
         self.endpoint.settle_parked(&mut link, sequence, None);
     }
 
+    /// The time of a message is over and the controller, if there is one, does not say so: it may be stopped,
+    /// and count the time from when it hears of the message.
+    fn withdraw(&mut self, sequence: u64) {
+        let mut link = self.endpoint.link();
+        let withdrawal = ToController::Withdraw { sequence };
+        self.endpoint.tell_controller(&mut link, &withdrawal);
+        drop(link);
+        self.expire(sequence);
+    }
+
     pub(super) fn next_expiry(&self) -> Option<u64> {
         let link = self.endpoint.link();
         let deadlines = link.parked.entries.values().map(|message| message.deadline);
@@ -84,7 +94,7 @@ impl Driver {
         drop(link);
         expired
             .into_iter()
-            .for_each(|sequence| self.expire(sequence));
+            .for_each(|sequence| self.withdraw(sequence));
         let mut waiting = false;
         for sequence in routable {
             if !self.send_one(sequence) {

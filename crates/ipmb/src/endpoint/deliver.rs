@@ -3,7 +3,6 @@
 use super::{Endpoint, Routing, Status, routing::Route, spread::Scratch};
 use crate::{
     Message, MessageBox, SendError, TrySendError,
-    inbox::Arrival,
     message::Address,
     patience::Patience,
     peer::{Attempt, Contact, Outbound, Peer, Progress},
@@ -361,8 +360,7 @@ impl Endpoint {
                 }
             } else {
                 *contact = Contact::Asked(None);
-                drop(contact);
-                self.seek(peer.id, false);
+                self.seek(peer.id, 0);
                 return Attempt::Full;
             }
         }
@@ -405,8 +403,7 @@ impl Endpoint {
         if !left.is_empty() {
             left.iter().for_each(|peer| peer.lose());
             self.room.announce();
-            let gone = left.iter().map(|peer| Arrival::Gone(peer.id));
-            gone.for_each(|gone| self.inbox.arrive(gone));
+            self.announce_departure(left.iter().map(|peer| peer.id));
         }
     }
 

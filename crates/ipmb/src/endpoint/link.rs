@@ -18,8 +18,10 @@ use std::{
 pub(crate) struct Link {
     pub(crate) status: Status,
     pub(crate) pipe: Option<Pipe>,
-    /// To whom we want to be introduced, and whether it is because an earlier introduction broke.
-    pub(crate) wanted: HashMap<EndpointId, bool>,
+    /// To whom we want to be introduced, and the pair of this controller's that broke, if it is therefore.
+    pub(crate) wanted: HashMap<EndpointId, u64>,
+    /// Who has left, or receives no more, and has not been announced to the receiving side yet.
+    pub(crate) departed: Vec<EndpointId>,
     pub(crate) parked: ParkTable,
     /// What the system refused the driver, for the next who waits for something.
     pub(crate) lack: Option<io::Error>,

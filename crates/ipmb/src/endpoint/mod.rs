@@ -123,11 +123,13 @@ impl Endpoint {
             && (link.pipe.as_ref()).is_some_and(|pipe| !pipe.channel().is_disconnected())
     }
 
-    /// Asks to be introduced to a peer.
-    pub(crate) fn seek(&self, peer: EndpointId, again: bool) {
+    /// Asks to be introduced to a peer: the first time, or because a pair broke (see
+    /// [`ToController::Introduce`]). To be called while nobody else can use the contact: once there is a
+    /// line, nobody is wanted any more.
+    pub(crate) fn seek(&self, peer: EndpointId, after: u64) {
         let mut link = self.link();
-        link.wanted.insert(peer, again);
-        self.tell_controller(&mut link, &ToController::Introduce { peer, again });
+        link.wanted.insert(peer, after);
+        self.tell_controller(&mut link, &ToController::Introduce { peer, after });
     }
 
     /// The way from this endpoint to itself needs no controller.
@@ -157,7 +159,14 @@ impl Endpoint {
         self.routing().avoid(peer.id);
         peer.lose();
         self.room.announce();
-        self.inbox.arrive(Arrival::Gone(peer.id));
+        self.announce_departure([peer.id]);
+    }
+
+    /// Those who wait for somebody's replies are told that he is gone, by the driver: it knows whether
+    /// there is something to be read first.
+    pub(crate) fn announce_departure(&self, gone: impl IntoIterator<Item = EndpointId>) {
+        self.link().departed.extend(gone);
+        self.wake.ring();
     }
 }
 

@@ -4,7 +4,7 @@ use super::RequestError;
 use crate::{
     Message, MessageBox, SelectorMode, SendError,
     endpoint::{AtOnce, Endpoint, Target},
-    inbox::{Arrival, NoReply},
+    inbox::NoReply,
     patience::Patience,
     peer::Contact,
 };
@@ -95,19 +95,20 @@ impl Endpoint {
         let peer = routing.peer(id);
         drop(routing);
         self.part_from(left);
-        if deaf {
-            return self.inbox.arrive(Arrival::Gone(id));
-        }
-        if let Some(peer) = peer {
-            let mut contact = peer.contact();
-            match &*contact {
-                Contact::None => *contact = Contact::Asked(None),
-                Contact::Gone => return self.inbox.arrive(Arrival::Gone(id)),
-                Contact::Asked(_) | Contact::Line(_) => return,
-            }
-        }
         // Whoever is not there any more cannot be introduced.
-        self.seek(id, false);
+        let Some(peer) = peer else {
+            return self.seek(id, 0);
+        };
+        let mut contact = peer.contact();
+        match &*contact {
+            Contact::None => {
+                *contact = Contact::Asked(None);
+                self.seek(id, 0);
+            }
+            Contact::Asked(_) => {}
+            Contact::Line(_) if !deaf => {}
+            Contact::Line(_) | Contact::Gone => self.announce_departure([id]),
+        }
     }
 
     /// A request that was parked will have no reply. Called by the driver.

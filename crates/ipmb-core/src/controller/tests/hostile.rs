@@ -85,8 +85,8 @@ fn each_breach_of_the_protocol_has_its_name() {
             "{news:?}"
         );
     };
-    expect(10, introduce(1, false), 0, "before");
-    expect(11, introduce(1, false), 1, "sent 1 objects with Introduce");
+    expect(10, introduce(1, 0), 0, "before");
+    expect(11, introduce(1, 0), 1, "sent 1 objects with Introduce");
     expect(12, register(12, "c"), 3, "registered twice");
     let large = ToController::Park {
         sequence: 1,
@@ -109,7 +109,7 @@ fn nothing_is_said_while_a_registration_is_held() {
     let mut bus = Bus::with(Settings::default(), None, true);
     bus.join(1, "a");
     bus.news();
-    bus.say(1, introduce(1, false));
+    bus.say(1, introduce(1, 0));
     let news = bus.news();
     assert!(
         news[0].starts_with("#1 close: registered twice"),
@@ -149,7 +149,7 @@ proptest! {
         bus.news();
         let messages = [
             register_survivor(5, "c d", survivor(3)),
-            introduce(1, true),
+            introduce(1, u64::MAX),
             park(1, "x", Duration::from_secs(1)),
             ToController::Took { ids: vec![park_id(1, 1)] },
             ToController::StopReceiving { askers: Vec::new() },

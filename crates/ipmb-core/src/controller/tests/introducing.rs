@@ -13,7 +13,7 @@ fn two() -> Bus {
 #[test]
 fn both_get_an_end_of_the_same_channel() {
     let mut bus = two();
-    bus.say(1, introduce(2, false));
+    bus.say(1, introduce(2, 0));
     let ends: Vec<_> = bus
         .out
         .iter()
@@ -41,12 +41,12 @@ fn both_get_an_end_of_the_same_channel() {
 #[test]
 fn asking_at_the_same_time_makes_one_pair() {
     let mut bus = two();
-    bus.say(1, introduce(2, false));
+    bus.say(1, introduce(2, 0));
     bus.news();
-    bus.say(2, introduce(1, false));
-    bus.say(1, introduce(2, false));
+    bus.say(2, introduce(1, 0));
+    bus.say(1, introduce(2, 0));
     assert!(bus.news().is_empty());
-    bus.say(2, introduce(1, true));
+    bus.say(2, introduce(1, u64::MAX));
     assert_eq!(
         bus.news(),
         ["#2 introduced(1, pair 2)", "#1 introduced(2', pair 2)"]
@@ -54,17 +54,36 @@ fn asking_at_the_same_time_makes_one_pair() {
 }
 
 #[test]
+fn a_pair_is_made_anew_only_for_who_has_seen_the_newest_one_break() {
+    let mut bus = two();
+    // A pair of an earlier controller broke for the first, and the second has never had one.
+    bus.say(2, introduce(1, 0));
+    assert_eq!(
+        bus.news(),
+        ["#2 introduced(1, pair 1)", "#1 introduced(2', pair 1)"]
+    );
+    bus.say(1, introduce(2, 0));
+    assert!(bus.news().is_empty());
+    bus.say(1, introduce(2, 1));
+    bus.say(2, introduce(1, 1));
+    assert_eq!(
+        bus.news(),
+        ["#1 introduced(2, pair 2)", "#2 introduced(1', pair 2)"]
+    );
+}
+
+#[test]
 fn who_came_back_is_introduced_anew() {
     let mut bus = two();
-    bus.say(1, introduce(2, false));
+    bus.say(1, introduce(2, 0));
     bus.close(2);
     bus.news();
-    bus.say(1, introduce(2, false));
+    bus.say(1, introduce(2, 0));
     assert_eq!(bus.news(), ["#1 no peer(2)"]);
     bus.admit(3, 2);
     bus.say(3, register(2, "b"));
     bus.news();
-    bus.say(1, introduce(2, false));
+    bus.say(1, introduce(2, 0));
     assert_eq!(
         bus.news(),
         ["#1 introduced(2, pair 2)", "#3 introduced(1', pair 2)"]
@@ -77,9 +96,9 @@ fn an_inherited_peer_is_waited_for() {
     let mut bus = Bus::with(Settings::default(), Some(inherited), true);
     bus.rejoin(1, "a", survivor(1));
     bus.news();
-    bus.say(1, introduce(2, false));
-    bus.say(1, introduce(2, false));
-    bus.say(1, introduce(3, false));
+    bus.say(1, introduce(2, 0));
+    bus.say(1, introduce(2, 0));
+    bus.say(1, introduce(3, 0));
     assert!(bus.news().is_empty());
     bus.rejoin(2, "b", survivor(2));
     assert_eq!(
@@ -100,22 +119,22 @@ fn an_inherited_peer_is_waited_for() {
 #[test]
 fn new_pairs_are_not_made_for_ever() {
     let mut bus = two();
-    bus.say(1, introduce(2, false));
+    bus.say(1, introduce(2, 0));
     for _ in 1..8 {
-        bus.say(1, introduce(2, true));
+        bus.say(1, introduce(2, u64::MAX));
     }
     assert_eq!(bus.news().len(), 16);
     // Who asks too often goes; the other may ask.
-    bus.say(2, introduce(1, true));
+    bus.say(2, introduce(1, u64::MAX));
     assert_eq!(bus.news().len(), 2);
-    bus.say(1, introduce(2, true));
+    bus.say(1, introduce(2, u64::MAX));
     assert!(bus.news()[0].starts_with("#1 close: asked more than 8 times"));
 }
 
 #[test]
 fn an_endpoint_can_be_introduced_to_itself() {
     let mut bus = two();
-    bus.say(1, introduce(1, false));
+    bus.say(1, introduce(1, 0));
     assert_eq!(
         bus.news(),
         ["#1 introduced(1, pair 1)", "#1 introduced(1', pair 1)"]

@@ -40,7 +40,7 @@ fn who_leaves_is_gone_for_everybody() {
     assert_eq!(bus.news(), ["leave 1", "drop 1"]);
     assert!(bus.controller.directory.is_empty());
     assert_eq!(bus.controller.directory_bytes, 0);
-    bus.say(1, introduce(1, false));
+    bus.say(1, introduce(1, 0));
     assert!(bus.news().is_empty());
 }
 

@@ -199,10 +199,10 @@ fn park(sequence: u64, label: &str, ttl: Duration) -> ToController {
     }
 }
 
-fn introduce(peer: u64, again: bool) -> ToController {
+fn introduce(peer: u64, after: u64) -> ToController {
     ToController::Introduce {
         peer: EndpointId(peer),
-        again,
+        after,
     }
 }
 

@@ -193,6 +193,33 @@ fn a_receiver_that_dies_on_the_doorstep_takes_nothing_with_it() {
 }
 
 #[test]
+fn what_is_withdrawn_is_for_nobody_unless_it_is_on_its_way() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.park(1, 1, "b", TTL);
+    bus.park(1, 2, "b", TTL);
+    bus.say(1, with_objects(3, 1));
+    bus.news();
+    for sequence in [1, 3, 7] {
+        bus.say(1, ToController::Withdraw { sequence });
+    }
+    assert_eq!(bus.news(), ["drop 1.3"]);
+    bus.join(2, "b");
+    bus.say(1, ToController::Withdraw { sequence: 2 });
+    bus.say(2, took(&[park_id(1, 2)]));
+    assert_eq!(
+        bus.news(),
+        [
+            "#2 store",
+            "#2 deliver(1.2)",
+            "join 2",
+            "#2 welcome(1)",
+            "#1 delivered(2 to 2)"
+        ]
+    );
+}
+
+#[test]
 fn what_is_on_its_way_when_its_ttl_ends_has_arrived() {
     let mut bus = Bus::new();
     bus.join(1, "a");

@@ -42,7 +42,7 @@ fn messages(scene: &Scene, own: EndpointId, other: EndpointId) -> Vec<ToControll
         })),
         ToController::Introduce {
             peer: other,
-            again: false,
+            after: 0,
         },
         ToController::Park {
             sequence: scene.tried,
@@ -121,9 +121,9 @@ pub fn deaf(scene: &mut Scene) -> Result<(), Failure> {
         while scene.goes_on() && !deaf.channel.is_disconnected() {
             let other = scene.join()?;
             for again in 0..super::INTRODUCTIONS {
-                let again = again > 0;
+                let after = if again > 0 { u64::MAX } else { 0 };
                 let peer = deaf.id;
-                let message = ToController::Introduce { peer, again };
+                let message = ToController::Introduce { peer, after };
                 scene.tried += 1;
                 if other.say(&message, &[]).is_err() {
                     break;

@@ -11,9 +11,9 @@ pub fn introductions(scene: &mut Scene) -> Result<(), Failure> {
         let peer = raw.find("alpha")?;
         for round in 0.. {
             scene.tried += 1;
-            let again = round > 0;
+            let after = if round > 0 { u64::MAX } else { 0 };
             if raw
-                .say(&ToController::Introduce { peer, again }, &[])
+                .say(&ToController::Introduce { peer, after }, &[])
                 .is_err()
                 || round > 100
             {

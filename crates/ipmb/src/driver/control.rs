@@ -242,6 +242,8 @@ impl Driver {
             self.delivered.pop_front();
         }
         self.rendezvous.enlist()?;
+        let (order, generation) = (membership.order, membership.generation);
+        tracing::debug!(order, generation, "the endpoint is on the bus");
         self.membership = Some(membership);
         self.phase = Phase::Member;
         self.rebuffed = false;

@@ -172,12 +172,16 @@ impl Driver {
 
     /// There is nobody to connect to, and nothing to do but wait.
     pub(super) fn stand_by(&mut self) {
+        tracing::debug!("waits for somebody to serve");
         let watch = match self.rendezvous.watch() {
             Ok(watch) => watch,
             Err(error) => return self.lack(error),
         };
+        self.endpoint.link().vacant = watch == Watch::Vacant;
         if watch == Watch::Vacant {
             self.doubt.settle();
+            // Who waits for a controller waits for nobody.
+            self.endpoint.room.announce();
             return;
         }
         self.doubt.unserved.get_or_insert_with(Instant::now);

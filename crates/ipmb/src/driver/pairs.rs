@@ -141,6 +141,7 @@ impl Driver {
             return Err((introduction, error));
         }
         self.pairs.made = number;
+        tracing::debug!(%id, pid, pair_number, "introduced");
         let channel = Arc::new(channel);
         let reach = shared.reach(Arc::clone(&channel), Doorbell::from(doorbell));
         self.endpoint
@@ -262,6 +263,8 @@ impl Driver {
         let Some(pair) = self.pairs.pairs.remove(&number) else {
             return;
         };
+        let (id, unused) = (pair.peer, pair.stage == Stage::Hello);
+        tracing::debug!(%id, unused, "a channel has ended");
         let _ = self.poller.remove(pair.channel.as_fd());
         self.endpoint.inbox.arrive(Arrival::ChannelNews(number));
         self.endpoint.inbox.arrive(Arrival::SenderGone(number));

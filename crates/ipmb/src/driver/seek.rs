@@ -15,6 +15,7 @@ impl Driver {
     pub(super) fn seek(&mut self, mut action: ElectionAction) {
         self.phase = Phase::Seeking;
         self.later = None;
+        self.endpoint.link().vacant = false;
         if !self.watching {
             let watch = self.rendezvous.watch_object();
             match self.poller.add(watch, token::WATCH, Interest::ReadableEdge) {
@@ -110,6 +111,7 @@ impl Driver {
 
     /// The connection to the controller is broken.
     pub(super) fn lose_controller(&mut self) {
+        tracing::debug!("the controller is lost");
         let mut link = self.endpoint.link();
         if let Some(pipe) = link.pipe.take() {
             let _ = self.poller.remove(pipe.channel().as_fd());
@@ -180,6 +182,7 @@ impl Driver {
             Ok(peer) => peer,
             Err(error) => return self.lack(error),
         };
+        tracing::debug!(pid = peer.pid, "shakes hands with a controller");
         self.doubt.peer = Some(peer);
         if self.endpoint.options.scope == Scope::User {
             self.doubt.unserved = None;

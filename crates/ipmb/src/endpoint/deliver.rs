@@ -14,10 +14,11 @@ use std::{
 };
 
 /// How long a sender waits for a new controller that the beacon announces before it believes the
-/// beacon no more.
+/// beacon no more, if nobody is there who could be it.
 const BEACON_PATIENCE: Duration = Duration::from_secs(1);
-/// The same while the controller that it knows is alive.
-const LIE_PATIENCE: Duration = Duration::from_millis(20);
+/// The same while the controller that it knows is alive, as far as its connection shows: a process that was
+/// killed frees the seat some time before its last connection is closed, if the machine is busy.
+const LIE_PATIENCE: Duration = Duration::from_millis(80);
 
 /// What came of sending a message the short way. Small, so that it is returned in a register.
 #[derive(Clone, Copy)]
@@ -280,14 +281,20 @@ impl Endpoint {
             }
             let was_lied_to = routing.was_lied_to();
             drop(routing);
-            // The kernel closes a dead controller's connections, if not in the same moment.
             let patience_with_beacon = match self.controller_lives() {
-                false => BEACON_PATIENCE,
-                true if was_lied_to => Duration::ZERO,
-                true => LIE_PATIENCE,
+                true if was_lied_to => Some(Duration::ZERO),
+                true => Some(LIE_PATIENCE),
+                false if self.link().vacant => Some(BEACON_PATIENCE),
+                // Whoever serves the bus now, or is about to, may have let others in. It may be stopped;
+                // what is sent meanwhile would miss them.
+                false => None,
             };
-            let distrust_at = *stale_since.get_or_insert_with(Instant::now) + patience_with_beacon;
-            if Instant::now() >= distrust_at {
+            let since = *stale_since.get_or_insert_with(Instant::now);
+            let distrust_at = patience_with_beacon.map(|time| since + time);
+            if distrust_at.is_some_and(|at| Instant::now() >= at) {
+                tracing::debug!(
+                    "the beacon is raised, and no controller comes: it is not believed"
+                );
                 self.routing().distrust_beacon();
                 continue;
             }
@@ -297,10 +304,11 @@ impl Endpoint {
             if patience.is_over() {
                 return Err(self.why_not(patience));
             }
-            let until = patience
-                .deadline()
-                .map_or(distrust_at, |at| at.min(distrust_at));
-            self.room.wait(ticket, Some(until));
+            let until = [patience.deadline(), distrust_at]
+                .into_iter()
+                .flatten()
+                .min();
+            self.room.wait(ticket, until);
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Link {
     pub(crate) parked: ParkTable,
     /// What the system refused the driver, for the next who waits for something.
     pub(crate) lack: Option<io::Error>,
+    /// Nobody serves the bus, or is about to.
+    pub(crate) vacant: bool,
     /// The receiver is dropped.
     pub(crate) deaf: bool,
     /// Who has to be told so, because it has asked us something.

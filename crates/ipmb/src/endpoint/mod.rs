@@ -156,6 +156,7 @@ impl Endpoint {
 
     /// A receiver turned out to be gone: routes around it.
     pub(crate) fn lose(&self, peer: &Peer) {
+        tracing::debug!(id = %peer.id, "an endpoint receives no more");
         self.routing().avoid(peer.id);
         peer.lose();
         self.room.announce();

@@ -91,6 +91,12 @@ impl Routing {
         })
     }
 
+    /// The same, whether the beacon is believed or not.
+    fn may_be_stale(&self) -> bool {
+        let bearings = self.bearings.as_ref();
+        bearings.is_none_or(|it| it.beacon.load() > it.generation)
+    }
+
     /// Whether this controller's beacon has been raised for nothing before.
     pub(crate) fn was_lied_to(&self) -> bool {
         self.false_beacon != 0
@@ -200,9 +206,9 @@ impl Routing {
             .is_some_and(|member| !member.receiving)
     }
 
-    /// The directory, unless it is known to be out of date.
+    /// The directory, unless it may be out of date: others may know a later one.
     pub(crate) fn known_directory(&mut self) -> Option<Directory> {
-        (!self.is_stale()).then(|| self.directory.clone())
+        (!self.may_be_stale()).then(|| self.directory.clone())
     }
 
     /// A peer, if it is on the bus.

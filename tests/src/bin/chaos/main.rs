@@ -3,10 +3,11 @@
 //! as guaranteed: `chaos --seconds N --seed S --endpoints K`. With several seeds, one after the other.
 
 mod leaks;
+mod log;
 mod player;
 mod supervisor;
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -19,10 +20,6 @@ struct Request {
 const USAGE: &str = "usage: chaos [--seconds N] [--seed S]… [--endpoints K]   (K: 2 to 50)";
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_env_filter(tracing_subscriber::EnvFilter::from_env("IPMB_LOG"))
-        .init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let Some(("player", rest)) = arguments.split_first().map(|(a, b)| (a.as_str(), b)) {
         return player::main(rest);

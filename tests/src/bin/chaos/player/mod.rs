@@ -73,6 +73,7 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
     let [directory, book, seed, name, names, process] = arguments else {
         return ExitCode::from(2);
     };
+    crate::log::start(Path::new(book)).expect("a log");
     let number = |text: &String| text.parse::<u64>().expect("a number");
     let player = Arc::new(Player {
         directory: directory.into(),

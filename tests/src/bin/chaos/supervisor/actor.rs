@@ -171,6 +171,8 @@ impl Actor {
     /// Ends it, which is not on the bus. Returns whether it ended well.
     pub(super) fn finish(mut self) -> bool {
         self.input = None;
+        // It may have been stopped between its leave and our hearing of it.
+        self.signal(Signal::CONT);
         let mut patience = Fair::of_seconds(60);
         while patience.goes_on() {
             if let Ok(Some(status)) = self.child.0.try_wait() {

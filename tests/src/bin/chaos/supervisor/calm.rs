@@ -21,6 +21,9 @@ impl Supervisor {
             return;
         }
         let verdict = self.judge();
+        if !verdict.faults.is_empty() {
+            self.keep_logs();
+        }
         for fault in verdict.faults {
             let history = fault.id.map(|id| self.ledger.history(id));
             self.report.blame(fault, history);
@@ -37,6 +40,16 @@ impl Supervisor {
                     false => actor.tell("play"),
                 }
             }
+        }
+    }
+
+    /// The logs, as far as they have come: they end with this program.
+    fn keep_logs(&self) {
+        let (seed, round) = (self.cast.seed, self.report.rounds + 1);
+        let name = format!("chaos-seed-{seed}-round-{round}.log");
+        match crate::log::gather(&self.cast.books, &name) {
+            Ok(place) => println!("  what they have logged: {}", place.display()),
+            Err(error) => println!("  what they have logged cannot be kept: {error}"),
         }
     }
 

@@ -4,8 +4,10 @@ use super::{Failover, Request, actor::Actor, probe::Times};
 use ipmb_tests::chaos::ledger::{Fault, Kind, Tally};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-/// So many faults are told with all that is known of them.
-const TOLD: u64 = 20;
+/// So many faults of each kind are told with all that is known of them.
+const TOLD: u64 = 4;
+/// With so many it makes no sense to go on.
+const HOPELESS: u64 = 1000;
 
 pub(super) struct Report {
     request: Request,
@@ -44,8 +46,9 @@ impl Report {
 
     /// Something is wrong.
     pub(super) fn blame(&mut self, fault: Fault, history: Option<String>) {
-        *self.faults.entry(fault.kind).or_default() += 1;
-        if self.count() <= TOLD {
+        let count = self.faults.entry(fault.kind).or_default();
+        *count += 1;
+        if *count <= TOLD {
             println!("FAULT {fault}\n{}", history.unwrap_or_default());
             println!("  again: {}", self.again());
         }
@@ -75,14 +78,14 @@ impl Report {
 
     /// Whether it makes no sense to go on.
     pub(super) fn is_hopeless(&self) -> bool {
-        self.faults.contains_key(&Kind::Stuck) || self.count() > 50 * TOLD
+        self.faults.contains_key(&Kind::Stuck) || self.count() > HOPELESS
     }
 
     pub(super) fn is_clean(&self) -> bool {
         self.faults.is_empty()
     }
 
-    fn count(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.faults.values().sum()
     }
 

@@ -427,6 +427,20 @@ fn replies() {
 }
 
 #[test]
+fn a_request_that_is_said_to_have_expired_and_was_received() {
+    let mut history = History::with(1);
+    let request = history.send(request());
+    history.receive(1, request);
+    history.add(Event::Over(request, End::Expired));
+    assert_eq!(history.faults(), [Kind::Refused]);
+    // With who had it everybody may be dead who knew that.
+    history.kill(1);
+    assert_eq!(history.faults(), [Kind::Refused]);
+    history.add(Event::Over(request, End::Expired));
+    assert_eq!(history.faults(), []);
+}
+
+#[test]
 fn leaked() {
     let before = Belongings::of_this_process();
     let left = before.what_is_new();

@@ -2,7 +2,12 @@
 
 use super::{clerk, join, reply, request, wait_asleep};
 use ipmb::{RequestError, label};
-use ipmb_tests::{Bus, DEADLINE, Peer, failover::Controllers};
+use ipmb_tests::{
+    Bus, DEADLINE, Peer,
+    failover::Controllers,
+    proc::{eventually, is_stopped},
+};
+use rustix::process::Signal;
 use std::thread;
 
 /// Asks something that is kept, and does something to who keeps it while somebody waits for the
@@ -87,6 +92,27 @@ fn what_was_replied_before_the_end_arrives() {
         assert_is_gone(unanswered.wait::<String>(Some(DEADLINE)));
         assert_eq!(reply(&mut answered), "last");
     }
+}
+
+#[test]
+fn g3_a_reply_comes_though_who_sent_it_left_while_the_asker_was_stopped() {
+    let bus = Bus::new();
+    let _controllers = Controllers::start(&bus);
+    let mut asker = bus.peer("asker", &["busy"]);
+    asker.expect("joined");
+    for _ in 0..30 {
+        let mut clerk = clerk(&bus);
+        asker.tell("keep it");
+        clerk.expect("kept it");
+        asker.signal(Signal::STOP);
+        eventually("the asker is stopped", true, || is_stopped(asker.pid()));
+        assert_eq!(clerk.ask("answer at last"), "answered");
+        clerk.finish();
+        // Its threads may see that the clerk has left before they see what it has sent.
+        asker.signal(Signal::CONT);
+        asker.expect("at last");
+    }
+    asker.finish();
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::chaos::record::{End, Id, Outcome, To};
 pub(super) fn judge_request(court: &mut Court<'_>, id: Id, letter: &Letter, gone: bool) {
     let asker = court.lives.get(&id.session()).copied();
     let is_sent = matches!(letter.returned, Some((_, Outcome::Sent)));
+    let over = letter.over.map_or(u64::MAX, |it| it.0);
     match letter.over.map(|it| it.1) {
         None if is_sent && asker.is_some_and(|asker| asker.gone().is_none()) => {
             court.blame(Kind::NoReply, id, None);
@@ -15,7 +16,12 @@ pub(super) fn judge_request(court: &mut Court<'_>, id: Id, letter: &Letter, gone
         None | Some(End::Dropped) => {}
         Some(End::Failed) => court.blame(Kind::Failed, id, None),
         Some(End::Expired) => {
-            if let Some((_, receiver, _)) = letter.received.first() {
+            // Who had it, and the controller that gave it out, may both be dead: then nobody knows.
+            let knows = letter.received.iter().find(|(_, receiver, _)| {
+                let killed = court.lives.get(receiver).and_then(|life| life.killing);
+                killed.is_none_or(|killed| killed > over)
+            });
+            if let Some((_, receiver, _)) = knows {
                 court.blame(Kind::Refused, id, Some(*receiver));
             }
         }

@@ -436,7 +436,7 @@ mod tests {
     use super::*;
     use crate::{
         Options,
-        endpoint::SharedPages,
+        endpoint::{Bearings, SharedPages},
         label,
         peer::{Line, Reach},
     };
@@ -451,6 +451,25 @@ mod tests {
         let doorbell = doorbell.try_clone().unwrap();
         let shared = SharedPages::map(page.as_fd(), ready.as_fd()).unwrap();
         (shared.reach(Arc::new(ours), doorbell), theirs)
+    }
+
+    #[test]
+    fn who_waits_for_a_controller_waits_as_long_as_there_may_be_one() {
+        let endpoint = Endpoint::new(Options::new("test", label!(), ""), "").unwrap();
+        let bearings = Bearings::for_tests(1);
+        bearings.beacon.raise(2);
+        endpoint.routing().install(bearings);
+        let mut link = endpoint.link();
+        (link.status, link.vacant) = (Status::Orphaned, false);
+        drop(link);
+        let everybody = Selector::multicast("anybody");
+        let route = || {
+            let patience = Patience::from_timeout(Some(BEACON_PATIENCE * 3 / 2));
+            endpoint.route(Target::Selector(&everybody), patience)
+        };
+        assert!(matches!(route(), Err(SendError::Timeout)));
+        endpoint.link().vacant = true;
+        assert!(route().is_ok_and(|route| route.is_empty()));
     }
 
     #[test]

@@ -52,6 +52,27 @@ pub(crate) struct Bearings {
     pub(crate) beacon: Word<Shared>,
 }
 
+#[cfg(test)]
+impl Bearings {
+    /// An empty directory.
+    pub(crate) fn for_tests(generation: u64) -> Self {
+        use ipmb_lane::LogWriter;
+        use ipmb_sys::{Purpose, create_memory, page_size};
+        let memory = |pages: usize| {
+            let (_, mapping) = create_memory(Purpose::Shared, pages * page_size(), false).unwrap();
+            Shared::new(mapping)
+        };
+        let (log, beacon) = (memory(4), Word::new(memory(1), 0).unwrap());
+        LogWriter::create(log.clone(), generation).unwrap();
+        beacon.store(generation);
+        Self {
+            generation,
+            log: LogReader::attach(log).unwrap(),
+            beacon,
+        }
+    }
+}
+
 impl Routing {
     /// A new controller has welcomed us. Returns the peers that have left.
     pub(crate) fn install(&mut self, bearings: Bearings) -> Vec<Arc<Peer>> {
@@ -335,6 +356,19 @@ mod tests {
             }));
         }
         routing
+    }
+
+    #[test]
+    fn a_directory_may_be_out_of_date_though_the_beacon_is_not_believed() {
+        let mut routing = routing(&[(1, "a")]);
+        routing.install(Bearings::for_tests(1));
+        assert!(routing.known_directory().is_some());
+        routing.bearings.as_ref().unwrap().beacon.raise(2);
+        assert!(routing.is_stale());
+        routing.distrust_beacon();
+        assert!(!routing.is_stale());
+        // Who takes over does not take it for the newest one.
+        assert!(routing.known_directory().is_none());
     }
 
     #[test]

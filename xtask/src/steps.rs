@@ -111,6 +111,12 @@ pub(crate) fn all() -> Vec<Step> {
             ]),
         },
         Step {
+            name: "chaos",
+            about: "processes killed, stopped and started at random, and a ledger of every message",
+            needs: &[],
+            command: xtask(&["chaos", "--seconds", "60", "--seed", "1", "--endpoints", "8"]),
+        },
+        Step {
             name: "fuzz",
             about: "what a peer can send, from libFuzzer, under AddressSanitizer",
             needs: fuzz::NEEDS,

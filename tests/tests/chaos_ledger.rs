@@ -307,6 +307,15 @@ fn parked() {
     assert_eq!(history.faults(), [Kind::Lost]);
     history.receive(2, one);
     assert_eq!(history.faults(), [Kind::NotTheFirst]);
+    // It may have been held back behind another one until the first was gone.
+    let mut history = History::default();
+    history.join(0);
+    let one = history.send(to(Unicast, 100));
+    history.join(1);
+    history.join(2);
+    history.kill(1);
+    history.receive(2, one);
+    assert_eq!(history.faults(), []);
 }
 
 #[test]

@@ -114,7 +114,15 @@ pub(crate) fn all() -> Vec<Step> {
             name: "chaos",
             about: "processes killed, stopped and started at random, and a ledger of every message",
             needs: &[],
-            command: xtask(&["chaos", "--seconds", "60", "--seed", "1", "--endpoints", "8"]),
+            command: xtask(&[
+                "chaos",
+                "--seconds",
+                "60",
+                "--seed",
+                "1",
+                "--endpoints",
+                "8",
+            ]),
         },
         Step {
             name: "fuzz",

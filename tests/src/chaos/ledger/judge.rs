@@ -175,7 +175,7 @@ impl Court<'_> {
     /// Whether all who got it could get it.
     fn judge_receivers(&mut self, case: &Case<'_>) {
         let mut seen: Vec<Session> = Vec::new();
-        for (_, receiver, _) in &case.letter.received {
+        for (time, receiver, _) in &case.letter.received {
             let at = Some(*receiver);
             let is_second = match case.mode {
                 SelectorMode::Unicast => !seen.is_empty(),
@@ -200,7 +200,9 @@ impl Court<'_> {
                     self.blame(Kind::Late, case.id, at);
                 }
             }
-            if case.mode == SelectorMode::Unicast && case.has_better_than(life) {
+            if case.mode == SelectorMode::Unicast
+                && case.has_better_than(life, case.chosen_by(life, *time))
+            {
                 self.blame(Kind::NotTheFirst, case.id, at);
             }
         }
@@ -273,7 +275,9 @@ impl Court<'_> {
 
     /// Whether it may be that it went to this one, who may not have read it.
     fn may_have_gone_to(&self, case: &Case<'_>, session: Session, life: &Life) -> bool {
-        let meant = case.mode == SelectorMode::Multicast || !case.has_better_than(life);
+        let gone = life.gone().unwrap_or(u64::MAX);
+        let meant = case.mode == SelectorMode::Multicast
+            || !case.has_better_than(life, case.chosen_by(life, gone));
         meant && life.joining < case.expired && !self.has_later(case, session)
     }
 
@@ -323,9 +327,19 @@ impl Court<'_> {
 }
 
 impl Case<'_> {
-    /// Whether somebody is preferred to this one, at all times at which it may have been chosen.
-    fn has_better_than(&self, life: &Life) -> bool {
-        let until = self.end.max(life.joining);
+    /// By when this one was chosen, if it was, who may have received it at that time.
+    fn chosen_by(&self, life: &Life, received: u64) -> u64 {
+        let was_there = |it: &&(Session, Life)| it.1.spans(self.begin, self.end);
+        match self.candidates.iter().find(was_there) {
+            Some(_) => self.end.max(life.joining),
+            // While it is parked it may be behind another one of its sender's, of which it is not known
+            // whether somebody has it who has yet to come back to a new controller.
+            None => received,
+        }
+    }
+
+    /// Whether somebody is preferred to this one, at all times until then.
+    fn has_better_than(&self, life: &Life, until: u64) -> bool {
         let mut others = self.candidates.iter();
         others.any(|(_, other)| other.precedes(life) && other.lasts_until(until))
     }

@@ -195,3 +195,18 @@ fn the_own_receiver_is_dropped_while_a_reply_is_waited_for() {
     let error = sender.request(request("echo again")).unwrap_err();
     assert!(matches!(error, RequestError::ReceiverDropped), "{error}");
 }
+
+#[test]
+fn who_cannot_hear_the_reply_sends_no_request() {
+    let bus = Bus::new();
+    let (sender, receiver) = join(&bus);
+    let options = bus.options(label!("clerk"));
+    let (_other, clerk) = ipmb::join::<String, String>(options, Some(DEADLINE)).unwrap();
+    sender.send(request("first")).unwrap();
+    drop(receiver);
+    let error = sender.request(request("asked")).unwrap_err();
+    assert!(matches!(error, RequestError::ReceiverDropped), "{error}");
+    sender.send(request("second")).unwrap();
+    let heard = [(); 2].map(|()| clerk.recv(Some(DEADLINE)).unwrap().payload);
+    assert_eq!(heard, ["first", "second"]);
+}

@@ -57,17 +57,18 @@ impl Endpoint {
             Address::Asker(to) => self.at_once(
                 message,
                 |routing| routing.asker(to.endpoint),
-                |_| Some(Correlation::Reply(to.number)),
+                |_| Some(Some(Correlation::Reply(to.number))),
             ),
             _ => self.at_once(
                 message,
                 |routing| routing.targets(message.selector()),
-                |_| None,
+                |_| Some(None),
             ),
         }
     }
 
-    /// The same for a request, under a number that there is as soon as it is known who is asked.
+    /// The same for a request, under a number that there is as soon as it is known who is asked; if there is
+    /// none, nothing is sent.
     #[inline]
     pub(crate) fn ask_at_once<T: MessageBox>(
         &self,
@@ -77,7 +78,7 @@ impl Endpoint {
         self.at_once(
             message,
             |routing| routing.targets(message.selector()),
-            |peer| number(peer.id).map(Correlation::Request),
+            |peer| Some(Some(Correlation::Request(number(peer.id)?))),
         )
     }
 
@@ -86,7 +87,7 @@ impl Endpoint {
         &self,
         message: &Message<T>,
         find: impl FnOnce(&mut Routing) -> Option<(&[Arc<Peer>], &mut Scratch)>,
-        correlate: impl FnOnce(&Peer) -> Option<Correlation>,
+        correlate: impl FnOnce(&Peer) -> Option<Option<Correlation>>,
     ) -> AtOnce {
         let attached = !message.objects.is_empty() || !message.memory_regions.is_empty();
         self.with_routing(|routing| {
@@ -101,8 +102,10 @@ impl Endpoint {
             let (limit, room) = (self.options.message_limit, self.room.doorbell());
             let pool = self.loans.get();
             let sent = peer.try_with_contact(|contact| match (contact, correlate(peer)) {
-                (Contact::Line(line), None) if attached => line.send_attached(message, limit, pool),
-                (Contact::Line(line), correlation) if !attached => {
+                (Contact::Line(line), Some(None)) if attached => {
+                    line.send_attached(message, limit, pool)
+                }
+                (Contact::Line(line), Some(correlation)) if !attached => {
                     line.send_direct(&message.payload, correlation, limit, pool, room)
                 }
                 _ => AtOnce::Not,

@@ -28,7 +28,8 @@ fn ask(scene: &Scene, pen: &mut Pen<'_>) -> Option<(Id, Pending)> {
     let (id, message) = pen.write(to, None)?;
     let (outcome, pending) = match scene.sender.request(message) {
         Ok(pending) => (Outcome::Sent, Some((id, pending))),
-        Err(RequestError::NobodyMatches) => (Outcome::Nobody, None),
+        // Or nobody who could hear the reply.
+        Err(RequestError::NobodyMatches | RequestError::ReceiverDropped) => (Outcome::Nobody, None),
         Err(RequestError::Send(error)) => (outcome(&error, 0), None),
         Err(error) => {
             fault("Failed", &format!("request: {error}"));
@@ -50,6 +51,7 @@ fn wait(scene: &Scene, pen: &mut Pen<'_>, mut pending: Pending) -> End {
                     return End::Failed;
                 }
             },
+            Err(RequestError::ReceiverDropped) => return End::Dropped,
             Err(RequestError::PeerGone) => return End::PeerGone,
             Err(RequestError::Expired) => return End::Expired,
             Err(RequestError::Timeout) => {}
@@ -62,8 +64,8 @@ fn wait(scene: &Scene, pen: &mut Pen<'_>, mut pending: Pending) -> End {
         }
         match scene.stage.mode() {
             Mode::Leave | Mode::Gone => return End::Dropped,
-            Mode::Play if pen.dice.chance(20) => return End::Dropped,
-            Mode::Play | Mode::Quiet => {}
+            Mode::Play | Mode::Deaf if pen.dice.chance(20) => return End::Dropped,
+            Mode::Play | Mode::Deaf | Mode::Quiet => {}
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{sync::mpsc::Receiver, time::Duration};
 
 pub(super) fn run(scene: &Scene, questions: &Receiver<(Id, ReplyTo)>) {
     let mut pen = Pen::new(scene, CLERK);
-    while matches!(scene.stage.mode(), Mode::Play | Mode::Quiet) {
+    while !matches!(scene.stage.mode(), Mode::Leave | Mode::Gone) {
         let Ok((request, reply_to)) = questions.recv_timeout(Duration::from_millis(20)) else {
             if scene.stage.mode() == Mode::Quiet {
                 pen.tidy_up();

@@ -24,7 +24,7 @@ pub(super) fn run(
     loop {
         let mode = scene.stage.mode();
         match mode {
-            Mode::Gone => return,
+            Mode::Gone | Mode::Deaf => return,
             Mode::Play if dice.chance(2) => scene.stage.rest(pause(&mut dice)),
             Mode::Play => {}
             Mode::Quiet | Mode::Leave => release(&mut held, 0),

@@ -42,6 +42,8 @@ const SPEAKERS: u8 = 2;
 /// Threads have numbers, which are part of those of their messages.
 const ASKER: u8 = SPEAKERS;
 const CLERK: u8 = ASKER + 1;
+/// Not the number of a thread.
+const LEAVER: u8 = 101;
 
 /// What a process knows of itself.
 struct Player {
@@ -190,15 +192,28 @@ impl Play {
             senders,
             listener,
         } = self;
-        scene.stage.set(Mode::Leave);
-        // The listener goes on reading: somebody who leaves, too, may wait for room here.
-        let ended = senders
-            .into_iter()
-            .map(JoinHandle::join)
-            .all(|it| it.is_ok());
-        scene.player.book.write(Event::Leaving(scene.session));
-        scene.stage.set(Mode::Gone);
-        if !listener.join().is_ok_and(|()| ended) {
+        let mut ended = true;
+        let mut end = |threads: Vec<JoinHandle<()>>| {
+            let mut ends = threads.into_iter().map(JoinHandle::join);
+            ended &= ends.all(|it| it.is_ok());
+        };
+        let mut dice = scene.dice(LEAVER);
+        if dice.chance(400) {
+            scene.write(Event::Leaving(scene.session));
+            scene.stage.set(Mode::Deaf);
+            end(vec![listener]);
+            scene.stage.rest(dice.micros(0..=300_000));
+            scene.stage.set(Mode::Leave);
+            end(senders);
+        } else {
+            scene.stage.set(Mode::Leave);
+            // The listener goes on reading: somebody who leaves, too, may wait for room here.
+            end(senders);
+            scene.write(Event::Leaving(scene.session));
+            scene.stage.set(Mode::Gone);
+            end(vec![listener]);
+        }
+        if !ended {
             fault("Failed", "a thread panicked");
         }
         let (player, session) = (Arc::clone(&scene.player), scene.session);

@@ -1,6 +1,6 @@
 //! A thread that sends messages of all sorts.
 
-use super::{Mode, Scene, fault, outcome};
+use super::{Scene, fault, outcome};
 use ipmb::{Message, ReplyTo, SelectorMode};
 use ipmb_tests::chaos::{
     dice::Dice,
@@ -17,7 +17,7 @@ pub(super) fn run(scene: &Scene, thread: u8) {
     let mut pen = Pen::new(scene, thread);
     while scene.stage.may_begin(|| pen.tidy_up()) {
         for _ in 0..pen.dice.size(100) {
-            if scene.stage.mode() != Mode::Play {
+            if !scene.stage.mode().plays() {
                 break;
             }
             pen.say_something();

@@ -12,10 +12,19 @@ pub(super) enum Mode {
     Play,
     /// End what is begun, and begin nothing.
     Quiet,
+    /// Receive no more, and go on otherwise.
+    Deaf,
     /// End, but for receiving.
     Leave,
     /// End.
     Gone,
+}
+
+impl Mode {
+    /// Whether something is to be begun.
+    pub(super) fn plays(self) -> bool {
+        matches!(self, Self::Play | Self::Deaf)
+    }
 }
 
 #[derive(Default)]
@@ -56,13 +65,14 @@ impl Stage {
         let waited = self.changed.wait_while(state, quiet);
         state = waited.unwrap_or_else(PoisonError::into_inner);
         state.idle -= 1;
-        state.mode == Mode::Play
+        state.mode.plays()
     }
 
     /// Waits so long, unless something else is to be done meanwhile.
     pub(super) fn rest(&self, time: Duration) {
         let state = self.state();
-        let playing = |state: &mut State| state.mode == Mode::Play;
+        let before = state.mode;
+        let playing = |state: &mut State| state.mode.plays() && state.mode == before;
         drop(self.changed.wait_timeout_while(state, time, playing));
     }
 

@@ -419,6 +419,30 @@ fn asked(history: &mut History) -> (Id, Id) {
 }
 
 #[test]
+fn dropped() {
+    let mut history = History::default();
+    history.join(0);
+    let lossy = (0..64).map(|bit| Words(1 << bit));
+    let lossy = lossy.into_iter().find(|it| it.is_lossy()).expect("a word");
+    let words = Words(words(1) | lossy.0);
+    history.add(Event::Joining(session(1), words));
+    history.add(Event::Joined(session(1)));
+    history.join(2);
+    let one = history.send(to(Multicast, 0));
+    assert_eq!(history.faults(), [Kind::Lost]);
+    history.receive(2, one);
+    let other = history.send(to(Unicast, 0));
+    assert_eq!(history.faults(), []);
+    assert_eq!(history.ledger.judge().tally.dropped, 2);
+    history.receive(1, other);
+    history.receive(1, other);
+    assert_eq!(history.faults(), [Kind::Twice]);
+    // Requests are not for it.
+    let code = Code::of_name(1).reliable();
+    assert!(!code.expression().matches(words));
+}
+
+#[test]
 fn replies() {
     let mut history = History::with(1);
     let (request, reply) = asked(&mut history);
@@ -433,6 +457,16 @@ fn replies() {
     assert_eq!(history.faults(), [Kind::NoReply]);
     history.add(Event::Over(request, End::Reply(Id::of(session(1), 3, 7))));
     assert!(history.faults().contains(&Kind::WrongReceiver));
+    // Who replies after it has stopped receiving counts as gone.
+    let mut history = History::with(1);
+    let request = history.send(self::request());
+    history.receive(1, request);
+    history.add(Event::Leaving(session(1)));
+    let reply = Id::of(session(1), 3, 0);
+    history.add(Event::Sending(reply, To::Asker(request), CONTENTS));
+    history.add(Event::Returned(reply, Outcome::Sent));
+    history.add(Event::Over(request, End::PeerGone));
+    assert_eq!(history.faults(), []);
 }
 
 #[test]

@@ -6,6 +6,8 @@ use ipmb::{Label, LabelOp};
 
 /// So many words that several may carry.
 const GROUPS: u8 = 6;
+/// The word of those who do not wait for room, but drop messages.
+const LOSSY: u8 = 63;
 
 /// The words of a label: a bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,7 +17,16 @@ impl Words {
     /// A name, which one endpoint carries at a time, and some groups.
     pub fn random(name: u64, dice: &mut Dice) -> Self {
         let groups = (0..GROUPS).filter(|_| dice.chance(350));
-        Self(groups.fold(bit(GROUPS + name as u8), |words, group| words | bit(group)))
+        let words = groups.fold(bit(GROUPS + name as u8), |words, group| words | bit(group));
+        match dice.chance(150) {
+            true => Self(words | bit(LOSSY)),
+            false => Self(words),
+        }
+    }
+
+    /// Whether messages to it may be dropped.
+    pub fn is_lossy(self) -> bool {
+        self.0 & bit(LOSSY) != 0
     }
 
     /// The label of these words. All have one word more, which tells them from strangers.
@@ -34,6 +45,7 @@ const fn bit(at: u8) -> u64 {
 
 fn word(at: u8) -> String {
     match at.checked_sub(GROUPS) {
+        _ if at == LOSSY => "lossy".to_owned(),
         None => format!("group{at}"),
         Some(name) => format!("name{name}"),
     }
@@ -54,6 +66,9 @@ pub enum Expression {
     Or(Box<Self>, Box<Self>),
 }
 
+/// In the number of an expression. There are never so many names.
+const RELIABLE: u32 = 1 << 31;
+
 /// The number of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Code(pub u32);
@@ -71,8 +86,18 @@ impl Code {
         Self(name as u32)
     }
 
+    /// The same, but for those to whom messages may be dropped.
+    pub fn reliable(self) -> Self {
+        Self(self.0 | RELIABLE)
+    }
+
     /// What it stands for.
     pub fn expression(self) -> Expression {
+        if self.0 & RELIABLE != 0 {
+            let lossy = Box::new(Expression::Word(LOSSY));
+            let all = Self(self.0 & !RELIABLE).expression();
+            return Expression::And(Box::new(all), Box::new(Expression::Not(lossy)));
+        }
         let names = u64::from(self.0 >> 24);
         if names == 0 {
             return Expression::Word(GROUPS + self.0 as u8);
@@ -149,7 +174,11 @@ mod tests {
         let mut dice = Dice::of(1, &[]);
         let (mut yes, mut no) = (0, 0);
         for _ in 0..2000 {
-            let expression = Code::random(dice.any(), 12, &mut dice).expression();
+            let mut code = Code::random(dice.any(), 12, &mut dice);
+            if dice.chance(300) {
+                code = code.reliable();
+            }
+            let expression = code.expression();
             let words = Words::random(dice.among(0..=11), &mut dice);
             let ours = expression.matches(words);
             assert_eq!(

@@ -218,12 +218,13 @@ impl Court<'_> {
             let certain: Vec<_> = certain.copied().collect();
             for (session, life) in &certain {
                 let has_it = case.letter.received.iter().any(|it| it.1 == *session);
-                match life.gone() {
-                    None => self.verdict.tally.due += 1,
-                    Some(_) if has_it => self.verdict.tally.due += 1,
-                    Some(_) => {}
+                let may_miss_it = life.gone().is_some() || life.words.is_lossy();
+                if has_it || !may_miss_it {
+                    self.verdict.tally.due += 1;
                 }
                 if has_it {
+                } else if life.words.is_lossy() {
+                    self.verdict.tally.dropped += 1;
                 } else if life.gone().is_some() && !self.has_later(case, *session) {
                     self.verdict.tally.unread += 1;
                 } else {
@@ -246,6 +247,13 @@ impl Court<'_> {
         let there = there.copied();
         if !case.letter.received.is_empty() {
             self.verdict.tally.due += 1;
+            return;
+        }
+        let lossy = case.candidates.iter().find(|(session, life)| {
+            life.words.is_lossy() && self.may_have_gone_to(case, *session, life)
+        });
+        if lossy.is_some() {
+            self.verdict.tally.dropped += 1;
             return;
         }
         let dead = case.candidates.iter().filter(|(session, life)| {
@@ -278,7 +286,8 @@ impl Court<'_> {
         let gone = life.gone().unwrap_or(u64::MAX);
         let meant = case.mode == SelectorMode::Multicast
             || !case.has_better_than(life, case.chosen_by(life, gone));
-        meant && life.joining < case.expired && !self.has_later(case, session)
+        let missed = !life.words.is_lossy() && self.has_later(case, session);
+        meant && life.joining < case.expired && !missed
     }
 
     /// Whether it has received something that was sent after this one: then it had read this one, or

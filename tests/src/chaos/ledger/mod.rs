@@ -10,6 +10,7 @@
 //!   or came within its ttl, and never one while somebody was there who had joined before that one.
 //! * Who was there and is gone (killed, or left) may have had messages that it has not read: the last
 //!   ones of each sender, and no others. Who lives when all is quiet has read everything.
+//! * Who does not wait for room, but has messages dropped, may miss any. (Requests do not go there.)
 //! * What a killed process was just sending may have arrived or not; what it had sent has to.
 //! * Nobody gets a message who joined after its ttl. A controller that takes over counts what is left of
 //!   it from when it hears of the message, so that there it may take a little longer.

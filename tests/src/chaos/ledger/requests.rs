@@ -42,9 +42,11 @@ pub(super) fn judge_reply(court: &mut Court<'_>, id: Id, letter: &Letter, reques
     if let Some((_, receiver, _)) = letter.received.first() {
         court.blame(Kind::WrongReceiver, id, Some(*receiver));
     }
-    let Some((_, Outcome::Sent)) = letter.returned else {
+    let Some((end, Outcome::Sent)) = letter.returned else {
         return;
     };
+    let replier = court.lives.get(&id.session());
+    let in_time = replier.is_some_and(|it| it.gone().is_none_or(|gone| gone > end));
     let over = court.ledger.letters.get(&request).and_then(|it| it.over);
     match over.map(|it| it.1) {
         Some(End::Reply(which)) => {
@@ -55,6 +57,8 @@ pub(super) fn judge_reply(court: &mut Court<'_>, id: Id, letter: &Letter, reques
                 court.blame(Kind::WrongReceiver, id, Some(request.session()));
             }
         }
+        // Who receives no more counts as gone, though it may still have sent it.
+        Some(End::PeerGone) if !in_time => {}
         Some(End::PeerGone | End::Expired) => {
             court.verdict.tally.due += 1;
             court.blame(Kind::NoReply, id, Some(request.session()));

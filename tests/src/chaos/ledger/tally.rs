@@ -17,6 +17,8 @@ pub struct Tally {
     pub delivered: u64,
     /// Deliveries to somebody who was killed or left before it read them.
     pub unread: u64,
+    /// Deliveries missing at somebody who does not wait for room.
+    pub dropped: u64,
     /// Nobody matched them, or nobody within their ttl.
     pub unwanted: u64,
     /// They were parked, their sender was gone, and another process died.
@@ -39,6 +41,7 @@ impl AddAssign for Tally {
         self.due += other.due;
         self.delivered += other.delivered;
         self.unread += other.unread;
+        self.dropped += other.dropped;
         self.unwanted += other.unwanted;
         self.orphaned += other.orphaned;
         self.answered += other.answered;
@@ -67,6 +70,10 @@ impl fmt::Display for Tally {
         line("deliveries due", self.due)?;
         line("deliveries", self.delivered)?;
         line("deliveries unread by who was killed or left", self.unread)?;
+        line(
+            "deliveries dropped by who does not wait for room",
+            self.dropped,
+        )?;
         line("requests with a reply", self.answered)?;
         line(
             "last message to a dead one after its death, µs",

@@ -11,6 +11,11 @@ use std::time::Duration;
 pub(super) fn run(scene: &Scene) {
     let mut pen = Pen::new(scene, ASKER);
     while scene.stage.may_begin(|| pen.tidy_up()) {
+        // Replies may be dropped, too.
+        if scene.words.is_lossy() {
+            scene.stage.rest(Duration::from_millis(20));
+            continue;
+        }
         let mut pending = Vec::new();
         for _ in 0..pen.dice.among(1..=4) {
             pending.extend(ask(scene, &mut pen));

@@ -15,7 +15,7 @@ mod stage;
 
 pub(super) use speaker::TTL;
 
-use ipmb::{EndpointReceiver, EndpointSender, Options, SendError};
+use ipmb::{EndpointReceiver, EndpointSender, Options, Overflow, SendError};
 use ipmb_tests::{
     chaos::{
         book::Book,
@@ -60,6 +60,7 @@ struct Player {
 struct Scene {
     player: Arc<Player>,
     session: Session,
+    words: Words,
     stage: Stage,
     sender: EndpointSender<Mail>,
 }
@@ -155,6 +156,7 @@ impl Play {
         let scene = Arc::new(Scene {
             player: Arc::clone(player),
             session,
+            words,
             stage: Stage::default(),
             sender,
         });
@@ -225,7 +227,13 @@ impl Play {
 fn random_options(player: &Player, words: Words, dice: &mut Dice) -> Options {
     let budgets = [64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20];
     let budget = *dice.choose(&budgets).expect("some");
+    let overflow = match words.is_lossy() {
+        true if dice.chance(500) => Overflow::DropNewest,
+        true => Overflow::DropOldest,
+        false => Overflow::Block,
+    };
     options(&player.directory, words.label())
+        .with_overflow(overflow)
         // Some of them always may: without a controller there is no end to anything.
         .with_controller_affinity(player.name < 2 || !dice.chance(250))
         .with_inbox_budget(budget)

@@ -84,8 +84,10 @@ impl<'a> Pen<'a> {
 
     pub(super) fn somebody(&mut self, asks: bool) -> To {
         let (player, dice) = (&self.scene.player, &mut self.dice);
+        let code = Code::random(player.seed, player.names, dice);
         To::Selector {
-            code: Code::random(player.seed, player.names, dice),
+            // The wait for a reply has no end while who was asked is there.
+            code: if asks { code.reliable() } else { code },
             mode: match asks || dice.chance(550) {
                 true => SelectorMode::Unicast,
                 false => SelectorMode::Multicast,

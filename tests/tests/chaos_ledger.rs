@@ -45,7 +45,10 @@ impl History {
     }
 
     fn join(&mut self, process: u32) {
-        let name = u64::from(process > 0);
+        self.join_as(process, u64::from(process > 0));
+    }
+
+    fn join_as(&mut self, process: u32, name: u64) {
         self.add(Event::Joining(session(process), Words(words(name))));
         self.add(Event::Joined(session(process)));
     }
@@ -416,6 +419,31 @@ fn asked(history: &mut History) -> (Id, Id) {
     history.add(Event::Sending(reply, To::Asker(request), CONTENTS));
     history.add(Event::Returned(reply, Outcome::Sent));
     (request, reply)
+}
+
+#[test]
+fn given_out_again() {
+    let parked = || {
+        let mut history = History::default();
+        history.join(0);
+        history.join_as(7, 0);
+        let one = history.send(to(Unicast, 100));
+        history.join(1);
+        history.receive(1, one);
+        (history, one)
+    };
+    let (mut history, one) = parked();
+    history.kill(1);
+    history.join(2);
+    history.receive(2, one);
+    // The controller that has given it out is there still.
+    assert_eq!(history.faults(), [Kind::Twice]);
+    let (mut history, one) = parked();
+    history.kill(1);
+    history.kill(7);
+    history.join(2);
+    history.receive(2, one);
+    assert_eq!(history.faults(), []);
 }
 
 #[test]

@@ -81,8 +81,9 @@ pub enum ToController {
         askers: Vec<EndpointId>,
     },
     /// "Keep this no longer": its ttl is over, and nothing has been heard of it. The controller counts the
-    /// ttl from when it has read the [`ToController::Park`], which may be late. No answer; what is on its
-    /// way to somebody goes there. Objects: none.
+    /// ttl from when it has read the [`ToController::Park`], which may be late. Answered by
+    /// [`ToMember::Expired`], or by [`ToMember::Delivered`] if it is on its way to somebody, or somebody has
+    /// it from an earlier controller. Objects: none.
     Withdraw {
         /// Which of the messages it parked.
         sequence: u64,

@@ -59,13 +59,16 @@ impl Controller {
             // The copy that is here stands.
             return self.send(conn, &ToMember::Parked { sequence }, out);
         }
-        // Whoever matches now may have joined after that.
-        if selector.ttl.is_zero() {
-            return self.send(conn, &ToMember::Expired { sequence }, out);
-        }
         let endpoints = self.directory.len().max(1) as u64;
         let limit = self.settings.quotas.selector_work / endpoints;
-        if selector.label_op.node_count() as u64 > limit {
+        let is_too_long = selector.label_op.node_count() as u64 > limit;
+        // Whoever matches now may have joined after that. Who has yet to come back may have it.
+        if selector.ttl.is_zero()
+            && (is_too_long || !matches!(self.receivers(&selector.label_op), Receivers::Unknown))
+        {
+            return self.send(conn, &ToMember::Expired { sequence }, out);
+        }
+        if is_too_long {
             let reason = ParkRefusal::Selector { limit };
             return self.send(conn, &ToMember::ParkRefused { sequence, reason }, out);
         }
@@ -86,6 +89,7 @@ impl Controller {
             objects,
             uid: self.connections.get(conn).map_or(0, |it| it.uid),
             deadline: super::after(now, selector.ttl),
+            expired: false,
             on_the_way: None,
         };
         let stored = parked.stored_objects() > 0;
@@ -155,7 +159,7 @@ impl Controller {
     pub(super) fn withdraw(&mut self, id: ParkId, out: &mut Vec<Output>) {
         let parked = self.parking.get(id);
         if parked.is_some_and(|parked| parked.on_the_way.is_none()) {
-            self.unpark(id, out);
+            self.expire_one(id, out);
         }
     }
 
@@ -163,12 +167,22 @@ impl Controller {
     pub(super) fn expire_parked(&mut self, now: u64, out: &mut Vec<Output>) {
         for id in self.parking.due(now) {
             let parked = self.parking.get(id);
-            if let Some(conn) = parked.and_then(|parked| parked.on_the_way) {
-                self.arrived(id, self.connections.member(conn), out);
-            } else if self.unpark(id, out) {
-                let sequence = id.sequence;
-                self.tell(id.sender, &ToMember::Expired { sequence }, out);
+            match parked.and_then(|parked| parked.on_the_way) {
+                Some(conn) => self.arrived(id, self.connections.member(conn), out),
+                None => self.expire_one(id, out),
             }
+        }
+    }
+
+    /// A message is for nobody any more. If somebody may have it, its sender hears later what became of it.
+    fn expire_one(&mut self, id: ParkId, out: &mut Vec<Output>) {
+        let contested = self.contested.contains(&id);
+        let parked = self.parking.get(id).filter(|_| contested);
+        if parked.is_some_and(|it| matches!(self.receivers(&it.label_op), Receivers::Unknown)) {
+            self.parking.expire(id);
+        } else if self.unpark(id, out) {
+            let sequence = id.sequence;
+            self.tell(id.sender, &ToMember::Expired { sequence }, out);
         }
     }
 
@@ -199,6 +213,7 @@ impl Controller {
                 continue;
             };
             match self.receivers(&parked.label_op) {
+                _ if parked.expired => self.expire_one(id, out),
                 Receivers::Unknown | Receivers::Nobody => {}
                 // Whoever sent it keeps its messages in order better than we can; if there is nobody
                 // to do it, we send it.

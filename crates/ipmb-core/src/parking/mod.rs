@@ -19,6 +19,8 @@ pub(crate) struct Parked {
     pub(crate) uid: u32,
     /// When its ttl ends.
     pub(crate) deadline: u64,
+    /// It is for nobody any more, but somebody may have it.
+    pub(crate) expired: bool,
     /// The member it was sent to, which has not said yet that it arrived.
     pub(crate) on_the_way: Option<ConnId>,
 }
@@ -95,6 +97,14 @@ impl Parking {
     pub(crate) fn get_mut(&mut self, id: ParkId) -> Option<&mut Parked> {
         let (parked, _) = self.messages.get_mut(&id)?;
         Some(parked)
+    }
+
+    /// The ttl of a message is over, and it stays.
+    pub(crate) fn expire(&mut self, id: ParkId) {
+        if let Some((parked, _)) = self.messages.get_mut(&id) {
+            self.deadlines.remove(&(parked.deadline, id));
+            parked.expired = true;
+        }
     }
 
     /// The messages for somebody of that label, each sender's in order.

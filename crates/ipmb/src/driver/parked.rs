@@ -4,7 +4,7 @@
 use super::{Driver, LACK_TIME, Later, token};
 use crate::{
     SendError,
-    endpoint::{Endpoint, Link, ParkState},
+    endpoint::{Endpoint, Link, ParkState, ParkedMessage},
     inbox::NoReply,
     peer::{Attempt, Outbound, Progress},
     region::Flight,
@@ -71,13 +71,24 @@ impl Driver {
         let mut link = self.endpoint.link();
         let withdrawal = ToController::Withdraw { sequence };
         self.endpoint.tell_controller(&mut link, &withdrawal);
+        let vacant = link.vacant;
+        let Some(message) = link.parked.entries.get_mut(&sequence) else {
+            return;
+        };
+        message.withdrawn = true;
+        // Somebody may have the request, and reply.
+        let is_open = message.request.is_some() && message.was_held && !vacant;
         drop(link);
-        self.expire(sequence);
+        if !is_open {
+            self.expire(sequence);
+        }
     }
 
     pub(super) fn next_expiry(&self) -> Option<u64> {
         let link = self.endpoint.link();
-        let deadlines = link.parked.entries.values().map(|message| message.deadline);
+        let messages = link.parked.entries.values();
+        let ending = messages.filter(|message| message.ends(link.vacant));
+        let deadlines = ending.map(|message| message.deadline);
         deadlines.min().map(|at| at.saturating_add(GRACE_NS))
     }
 
@@ -88,7 +99,8 @@ impl Driver {
             return;
         }
         let now = boot_time_ns().saturating_sub(GRACE_NS);
-        let expired = link.parked.which(|message| message.deadline <= now);
+        let ends = |message: &ParkedMessage| message.ends(link.vacant) && message.deadline <= now;
+        let expired = link.parked.which(ends);
         let is_routable = |state: &ParkState| matches!(state, ParkState::Routable { .. });
         let routable = (link.parked).which(|message| is_routable(&message.state));
         drop(link);

@@ -8,7 +8,7 @@ mod spread;
 
 pub(crate) use deliver::{AtOnce, Target};
 pub(crate) use link::{Fate, Link, Pipe, Status};
-pub(crate) use park::ParkState;
+pub(crate) use park::{ParkState, ParkedMessage};
 pub(crate) use routing::{Bearings, Routing};
 
 use crate::{

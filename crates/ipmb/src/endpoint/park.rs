@@ -46,6 +46,10 @@ pub(crate) struct ParkedMessage {
     /// The number under which the inbox expects a reply.
     pub(crate) request: Option<u64>,
     pub(crate) state: ParkState,
+    /// A controller has kept it, and may have given it to somebody.
+    pub(crate) was_held: bool,
+    /// The controller was told that its time is over.
+    pub(crate) withdrawn: bool,
     /// How far the driver has come with sending it.
     pub(crate) sending: Option<Vec<(Arc<Peer>, Progress)>>,
 }
@@ -80,6 +84,13 @@ impl ParkState {
 }
 
 impl ParkedMessage {
+    /// Whether it is over a while after its ttl, if the controller says nothing; not if there is
+    /// somebody to send it to.
+    pub(crate) fn ends(&self, vacant: bool) -> bool {
+        let waits = matches!(self.state, ParkState::Asked | ParkState::Held);
+        waits && (vacant || !self.withdrawn)
+    }
+
     /// What to ask of the controller.
     pub(crate) fn request(&self, sequence: u64) -> io::Result<(ToController, Vec<OwnedObject>)> {
         let mut objects = Vec::with_capacity(self.objects.len() + 1);
@@ -202,6 +213,7 @@ impl Endpoint {
         let was_open = message.state.is_open();
         let is_open = state.as_ref().is_some_and(ParkState::is_open);
         let held = (state == Some(ParkState::Held)).then(|| message.selector.label_op.clone());
+        message.was_held |= held.is_some();
         match state {
             Some(state) => message.state = state,
             None => {
@@ -270,6 +282,8 @@ fn prepare(selector: &Selector, outbound: &Outbound<'_>) -> io::Result<ParkedMes
         flights: std::mem::take(&mut progress.flights),
         request: outbound.correlation.map(Correlation::number),
         state: ParkState::Asked,
+        was_held: false,
+        withdrawn: false,
         sending: None,
     })
 }

@@ -178,7 +178,9 @@ impl Court<'_> {
         for (time, receiver, _) in &case.letter.received {
             let at = Some(*receiver);
             let is_second = match case.mode {
-                SelectorMode::Unicast => !seen.is_empty(),
+                SelectorMode::Unicast => {
+                    seen.contains(receiver) || seen.iter().any(|it| self.is_known(case, *it, *time))
+                }
                 SelectorMode::Multicast => seen.contains(receiver),
             };
             if is_second {
@@ -315,6 +317,23 @@ impl Court<'_> {
             }
         }
         time
+    }
+
+    /// Whether somebody knows at that time that this one has had it. With who got a parked message, and
+    /// the controller that gave it out, everybody may be dead who knew that; then it is given out again.
+    fn is_known(&self, case: &Case<'_>, receiver: Session, at: u64) -> bool {
+        let parked = !case
+            .candidates
+            .iter()
+            .any(|it| it.1.spans(case.begin, case.end));
+        let killed = self.lives.get(&receiver).and_then(|life| life.killing);
+        let mut others = self
+            .lives
+            .iter()
+            .filter(|it| it.0.process() != receiver.process());
+        let controller =
+            others.any(|(_, life)| (life.out()).is_some_and(|out| (case.begin..at).contains(&out)));
+        !(parked && killed.is_some_and(|killed| killed < at) && controller)
     }
 
     /// Whether it was parked, its sender is gone, and another process died after it.

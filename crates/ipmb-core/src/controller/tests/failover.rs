@@ -261,6 +261,51 @@ fn what_arrived_under_the_last_controller_does_not_arrive_again() {
 }
 
 #[test]
+fn what_may_have_arrived_is_not_said_to_have_expired() {
+    let inherited = directory(&[(1, "a"), (2, "b")]);
+    let two = |delivered: &[ParkId]| Survivor {
+        delivered: delivered.to_vec(),
+        ..survivor(2)
+    };
+    let taken_over = || {
+        let mut bus = Bus::with(Settings::default(), Some(inherited.clone()), true);
+        bus.rejoin(1, "a", survivor(1));
+        bus.news();
+        // The ttl of the first is over, that of the second ends now, the third is withdrawn.
+        bus.park(1, 1, "b", Duration::ZERO);
+        bus.park(1, 2, "b", Duration::from_millis(1));
+        bus.park(1, 3, "b", TTL);
+        bus.say(1, ToController::Withdraw { sequence: 3 });
+        bus.pass(Duration::from_millis(2));
+        assert_eq!(bus.news(), ["#1 parked(1)", "#1 parked(2)", "#1 parked(3)"]);
+        // It is not for those who come later.
+        bus.join(4, "b");
+        assert_eq!(bus.news(), ["#4 store", "join 4", "#4 welcome(0)"]);
+        bus
+    };
+    let told = |bus: &mut Bus| {
+        let mut news = bus.news();
+        news.retain(|it| it.starts_with("#1"));
+        news
+    };
+
+    let mut bus = taken_over();
+    bus.rejoin(2, "b", two(&[park_id(1, 1), park_id(1, 3)]));
+    assert_eq!(
+        told(&mut bus),
+        [
+            "#1 delivered(1 to 2)",
+            "#1 delivered(3 to 2)",
+            "#1 expired(2)"
+        ]
+    );
+    let mut bus = taken_over();
+    bus.handle(Input::ProcessDied { pid: 2 });
+    let all = [1, 2, 3].map(|it| format!("#1 expired({it})"));
+    assert_eq!(told(&mut bus), all);
+}
+
+#[test]
 fn what_may_have_arrived_waits_for_who_knows() {
     let inherited = directory(&[(1, "a"), (2, "b"), (3, "b")]);
     let mut bus = Bus::with(Settings::default(), Some(inherited), true);

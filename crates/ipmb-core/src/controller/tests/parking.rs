@@ -203,7 +203,7 @@ fn what_is_withdrawn_is_for_nobody_unless_it_is_on_its_way() {
     for sequence in [1, 3, 7] {
         bus.say(1, ToController::Withdraw { sequence });
     }
-    assert_eq!(bus.news(), ["drop 1.3"]);
+    assert_eq!(bus.news(), ["#1 expired(1)", "drop 1.3", "#1 expired(3)"]);
     bus.join(2, "b");
     bus.say(1, ToController::Withdraw { sequence: 2 });
     bus.say(2, took(&[park_id(1, 2)]));

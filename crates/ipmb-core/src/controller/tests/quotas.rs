@@ -138,6 +138,7 @@ fn nothing_is_kept_of_users_who_have_nothing() {
         objects: 0,
         uid: 7,
         deadline: 1,
+        expired: false,
         on_the_way: None,
     };
     for _ in 0..3 {

@@ -333,6 +333,13 @@ fn parked_and_lost_with_two() {
     history.kill(9);
     assert_eq!(history.faults(), []);
     assert_eq!(history.ledger.judge().tally.orphaned, 1);
+    // Or with one that was both.
+    let mut history = History::with(0);
+    history.send(to(Unicast, 100));
+    history.add(Event::Serving(Process(0)));
+    history.kill(0);
+    history.join(1);
+    assert_eq!(history.faults(), []);
 }
 
 #[test]
@@ -345,6 +352,16 @@ fn expired() {
     assert_eq!(history.faults(), []);
     history.receive(1, late);
     assert_eq!(history.faults(), [Kind::Late]);
+    // The controller has changed, be it that it stopped receiving before, and counts anew.
+    let mut history = History::with(0);
+    history.join_as(7, 0);
+    history.add(Event::Leaving(session(7)));
+    let late = history.send(to(Unicast, 100));
+    history.add(Event::Left(session(7)));
+    history.pass(1);
+    history.join(1);
+    history.receive(1, late);
+    assert_eq!(history.faults(), []);
 }
 
 #[test]

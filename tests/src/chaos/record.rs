@@ -136,6 +136,8 @@ pub enum Event {
     Killing(Process),
     /// It is dead.
     Dead(Process),
+    /// It is about to be killed, and serves the bus.
+    Serving(Process),
     /// It is about to be stopped.
     Stopping(Process),
     /// It is about to go on.
@@ -200,6 +202,7 @@ fn encode(event: &Event) -> Vec<u64> {
         Event::Left(session) => vec![4, session.0.into()],
         Event::Killing(process) => vec![5, process.0.into()],
         Event::Dead(process) => vec![6, process.0.into()],
+        Event::Serving(process) => vec![14, process.0.into()],
         Event::Stopping(process) => vec![7, process.0.into()],
         Event::Continuing(process) => vec![8, process.0.into()],
         Event::Sending(id, to, it) => {
@@ -263,6 +266,7 @@ fn decode(words: &[u64]) -> Option<Event> {
         5 => Event::Killing(process),
         6 => Event::Dead(process),
         7 => Event::Stopping(process),
+        14 => Event::Serving(process),
         8 => Event::Continuing(process),
         9 => Event::Sending(id, To::Asker(Id(b)), contents(d, e)),
         10 => {
@@ -333,6 +337,7 @@ mod tests {
             Event::Killing(process),
             Event::Dead(process),
             Event::Stopping(process),
+            Event::Serving(process),
             Event::Continuing(process),
             Event::Sending(id, To::Asker(Id(7)), it),
             Event::Sending(id, selector(SelectorMode::Unicast, true), it),

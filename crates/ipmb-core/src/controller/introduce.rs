@@ -56,8 +56,10 @@ impl Controller {
             return self.close(conn, reason, out);
         }
         let pair = self.introductions.make(asker, peer);
-        self.tell_of(peer, conn, (pair, Side::Asker), out);
+        // The peer first: whoever has asked may send and be gone in no time, and then it must not be that
+        // we die with the peer's end in our hands.
         self.tell_of(asker, peer_conn, (pair, Side::Peer), out);
+        self.tell_of(peer, conn, (pair, Side::Asker), out);
     }
 
     /// A member that others have been waiting for has registered.

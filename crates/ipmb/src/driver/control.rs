@@ -205,6 +205,7 @@ impl Driver {
                 pid,
                 limits,
                 pair,
+                introduced_by_you,
                 ..
             } => {
                 let objects = <[_; 4]>::try_from(objects).map_err(|_| ())?;
@@ -213,6 +214,7 @@ impl Driver {
                     pid,
                     limits,
                     pair,
+                    asked: introduced_by_you,
                     objects,
                 });
             }

@@ -169,9 +169,11 @@ impl Driver {
         }
         let unsent = link.pipe.as_ref().is_some_and(|pipe| pipe.queued() > 0);
         drop(link);
+        let unsent = unsent || self.has_unsafe_lanes();
         // Without a controller nobody notices that we leave while the process lives on: the next
         // one would take us for a survivor. So tell it, if it comes soon; and what was to be said
-        // to a controller is said, parked messages above all.
+        // to a controller is said, parked messages above all. What was sent to those whom it may
+        // never have told of us would be lost with it.
         let orphaned = self.membership.is_some() && !matches!(self.phase, Phase::Member);
         let until = *self
             .farewell

@@ -27,6 +27,8 @@ pub(super) struct Introduction {
     pub(super) limits: ReceiveLimits,
     /// The controller's number of the pair; 0 if that is not our controller any more.
     pub(super) pair: u64,
+    /// We have asked for it: then the peer was told of it before.
+    pub(super) asked: bool,
     /// A channel, and of the peer its doorbell, the page that says whether it sleeps, its ready set.
     pub(super) objects: [OwnedObject; 4],
 }
@@ -35,6 +37,7 @@ struct Pair {
     peer: EndpointId,
     /// As in [`Introduction`].
     number: u64,
+    asked: bool,
     channel: Arc<Channel>,
     stage: Stage,
 }
@@ -125,6 +128,7 @@ impl Driver {
             pid,
             limits,
             pair: pair_number,
+            asked,
             objects: [channel, doorbell, page, ready],
         } = introduction;
         let channel = Channel::from(channel);
@@ -136,6 +140,7 @@ impl Driver {
                 pid,
                 limits,
                 pair: pair_number,
+                asked,
                 objects: [channel.into(), doorbell, page, ready],
             };
             return Err((introduction, error));
@@ -151,6 +156,7 @@ impl Driver {
         let pair = Pair {
             peer: id,
             number: pair_number,
+            asked,
             channel,
             stage: Stage::Hello,
         };
@@ -219,6 +225,22 @@ impl Driver {
             }
             Stage::End => {}
         }
+    }
+
+    /// Whether something was sent to somebody whose end of the channel may still be in the hands of the
+    /// controller. If that died, only we could have another one made.
+    pub(super) fn has_unsafe_lanes(&self) -> bool {
+        let pairs = self.pairs.pairs.values();
+        let mut unheard = pairs.filter(|it| it.stage == Stage::Hello && !it.asked);
+        unheard.any(|pair| {
+            let peer = self.endpoint.routing().known(pair.peer);
+            peer.is_some_and(|peer| match &*peer.contact() {
+                Contact::Line(line) => {
+                    Arc::ptr_eq(line.channel(), &pair.channel) && line.has_been_used()
+                }
+                _ => false,
+            })
+        })
     }
 
     /// Looks whether a peer has said on an earlier channel that it has its end.

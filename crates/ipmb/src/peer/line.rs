@@ -101,6 +101,11 @@ impl Line {
         self.confirmed
     }
 
+    /// Whether there may be messages in it.
+    pub(crate) fn has_been_used(&self) -> bool {
+        self.lanes.last().is_some()
+    }
+
     /// The receiver has its end. Returns whether somebody may be waiting for that.
     pub(crate) fn confirm(&mut self) {
         self.confirmed = true;

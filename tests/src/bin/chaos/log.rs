@@ -27,8 +27,8 @@ pub(super) fn start(book: &Path) -> io::Result<()> {
         .with_ansi(false)
         .with_target(false)
         .with_env_filter(filter)
-        .init();
-    Ok(())
+        .try_init()
+        .map_err(io::Error::other)
 }
 
 /// Puts all logs into one file, in the order of time. Returns where it is.

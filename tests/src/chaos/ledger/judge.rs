@@ -194,8 +194,11 @@ impl Court<'_> {
             if life.joining >= case.expired {
                 let overtime = self.unstopped(case.expired, life.joining);
                 // The controller may have been any that was killed or left.
-                let mut ends = self.lives.values().filter_map(Life::gone);
-                let passed_on = ends.any(|end| end > case.begin && end < life.joining);
+                let mut others = self.lives.values();
+                let passed_on = others.any(|other| {
+                    let from = other.gone().is_some_and(|from| from < life.joining);
+                    from && other.out().is_none_or(|to| to > case.begin)
+                });
                 if passed_on && overtime <= PASSED_ON {
                     self.verdict.tally.overtime = self.verdict.tally.overtime.max(overtime);
                 } else {
@@ -350,7 +353,9 @@ impl Court<'_> {
             .iter()
             .filter(|it| it.0.process() != case.id.session().process());
         let mut deaths = others.filter_map(|(_, life)| life.out());
-        nobody && gone < case.expired && deaths.any(|death| death > case.begin)
+        let served = (self.ledger.servers).contains(&case.id.session().process());
+        let and_controller = served || deaths.any(|death| death > case.begin);
+        nobody && gone < case.expired && and_controller
     }
 }
 

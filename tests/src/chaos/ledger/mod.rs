@@ -15,7 +15,7 @@
 //! * Nobody gets a message who joined after its ttl. A controller that takes over counts what is left of
 //!   it from when it hears of the message, so that there it may take a little longer.
 //! * A parked message may be lost if its sender is gone and another process died after it: the
-//!   controller may have been that.
+//!   controller may have been that; or if the sender was the controller itself.
 
 mod fault;
 mod judge;
@@ -28,7 +28,7 @@ pub use life::Life;
 pub use tally::Tally;
 
 use super::record::{Contents, End, Event, Id, Outcome, Process, Record, Session, To};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// All that is known, in one round: from one time when everything was quiet to the next.
 #[derive(Debug, Default)]
@@ -37,6 +37,8 @@ pub struct Ledger {
     /// When it was about to be killed, and when it was dead.
     kills: BTreeMap<Process, (u64, Option<u64>)>,
     stops: Vec<(Process, u64, Option<u64>)>,
+    /// Who served the bus when it was killed.
+    servers: HashSet<Process>,
     letters: HashMap<Id, Letter>,
     /// What each session has received, in order.
     inboxes: BTreeMap<Session, Vec<(u64, Id)>>,
@@ -86,6 +88,9 @@ impl Ledger {
                     stop.2 = Some(time);
                 }
             }
+            Event::Serving(process) => {
+                self.servers.insert(process);
+            }
             Event::Sending(id, to, contents) => {
                 self.letters.entry(id).or_default().sending = Some((time, to, contents));
             }
@@ -125,6 +130,7 @@ impl Ledger {
         }
         self.kills.clear();
         self.stops.clear();
+        self.servers.clear();
         self.letters.clear();
         self.inboxes.clear();
     }

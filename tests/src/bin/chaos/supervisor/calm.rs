@@ -1,6 +1,6 @@
 //! The part of a round in which everything comes to rest, and is judged.
 
-use super::{Supervisor, actor::State, clock::Fair};
+use super::{Supervisor, actor::State, clock::Fair, keep_logs};
 use crate::{leaks, player::TTL};
 use ipmb_tests::chaos::ledger::{Fault, Kind, Verdict};
 use std::{
@@ -22,7 +22,7 @@ impl Supervisor {
         }
         let verdict = self.judge();
         if !verdict.faults.is_empty() {
-            self.keep_logs();
+            keep_logs(&self.cast, self.report.rounds + 1);
         }
         for fault in verdict.faults {
             let history = fault.id.map(|id| self.ledger.history(id));
@@ -40,16 +40,6 @@ impl Supervisor {
                     false => actor.tell("play"),
                 }
             }
-        }
-    }
-
-    /// The logs, as far as they have come: they end with this program.
-    fn keep_logs(&self) {
-        let (seed, round) = (self.cast.seed, self.report.rounds + 1);
-        let name = format!("chaos-seed-{seed}-round-{round}.log");
-        match crate::log::gather(&self.cast.books, &name) {
-            Ok(place) => println!("  what they have logged: {}", place.display()),
-            Err(error) => println!("  what they have logged cannot be kept: {error}"),
         }
     }
 

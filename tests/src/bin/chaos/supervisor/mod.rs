@@ -22,7 +22,6 @@ use ipmb_tests::{
 use probe::{Failover, Prober};
 use report::Report;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 /// All that is under way.
 struct Supervisor {
@@ -38,14 +37,15 @@ struct Supervisor {
     /// From when until when somebody was stopped, or when he was killed.
     disturbances: Vec<(Instant, Instant)>,
     report: Report,
-    _books: TempDir,
 }
 
 /// Returns whether all was as it should be.
 pub(super) fn run(request: &Request) -> bool {
     println!("chaos: {request:?}");
-    let before = Belongings::of_this_process();
     let (bus, books) = (Bus::new(), tempfile::tempdir().expect("a directory"));
+    // Of the prober's endpoints. With several seeds, of the first only.
+    let _ = crate::log::start(&books.path().join("0"));
+    let before = Belongings::of_this_process();
     let prober = Prober::start(&bus.path());
     let cast = Cast {
         directory: bus.path(),
@@ -66,7 +66,6 @@ pub(super) fn run(request: &Request) -> bool {
         prober,
         disturbances: Vec::new(),
         report: Report::new(request),
-        _books: books,
     };
     supervisor.run(request.duration());
     let mut report = supervisor.end();
@@ -100,6 +99,7 @@ impl Supervisor {
         }
         let Self {
             bus,
+            cast,
             actors,
             prober,
             mut report,
@@ -110,6 +110,7 @@ impl Supervisor {
         if !report.is_hopeless() {
             if let Err(error) = prober.end(&bus.path()) {
                 report.blame(Fault::said(Kind::Lost, error), None);
+                keep_logs(&cast, report.rounds);
             }
             for fault in leaks::look_behind(&bus.path(), &files) {
                 report.blame(fault, None);
@@ -149,5 +150,14 @@ impl Supervisor {
     fn read(ledger: &mut Ledger, actor: &mut Actor) {
         let news = actor.reader.news().expect("the book can be read");
         news.into_iter().for_each(|record| ledger.add(record));
+    }
+}
+
+/// The logs, as far as they have come: they end with this program.
+fn keep_logs(cast: &Cast, round: u64) {
+    let name = format!("chaos-seed-{}-round-{round}.log", cast.seed);
+    match crate::log::gather(&cast.books, &name) {
+        Ok(place) => println!("  what they have logged: {}", place.display()),
+        Err(error) => println!("  what they have logged cannot be kept: {error}"),
     }
 }

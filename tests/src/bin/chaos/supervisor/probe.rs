@@ -28,6 +28,9 @@ pub(super) struct Prober {
     pub(super) failovers: Receiver<Failover>,
 }
 
+/// What was sent arrives within this time, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 impl Prober {
     /// Its endpoints are never the controller, so that they join when somebody else has.
     pub(super) fn start(directory: &Path) -> Self {
@@ -65,7 +68,7 @@ impl Prober {
         let last = join(directory, "probe", true)?;
         drop(self.deaths);
         let probes = self.probes.join().map_err(panicked)??;
-        send(&last.0, "end")?;
+        send(&last.0, &probes.to_string())?;
         let arrived = self.home.join().map_err(panicked)??;
         match probes == arrived {
             true => Ok(()),
@@ -89,13 +92,16 @@ fn send(sender: &EndpointSender<String>, text: &str) -> Result<(), String> {
     sent.map_err(|error| format!("the prober cannot send: {error}"))
 }
 
+/// Counts the probes until it is told how many there were. What others have sent before may come later
+/// than that, but it is there.
 fn count(home: &EndpointReceiver<String>) -> u64 {
-    let mut count = 0;
-    while home
-        .recv(None)
-        .is_ok_and(|message| message.payload != "end")
-    {
-        count += 1;
+    let (mut count, mut all) = (0, None);
+    while all != Some(count) {
+        match home.recv(all.map(|_| PATIENCE)) {
+            Ok(message) if message.payload == "probe" => count += 1,
+            Ok(message) => all = message.payload.parse().ok(),
+            Err(_) => break,
+        }
     }
     count
 }

@@ -154,7 +154,11 @@ impl Supervisor {
     }
 
     fn kill(&mut self, at: usize) -> Instant {
+        let serves = self.controller() == Some(at);
         let mut actor = self.actors.swap_remove(at);
+        if serves {
+            self.note(Event::Serving(actor.process));
+        }
         self.note(Event::Killing(actor.process));
         let time = Instant::now();
         actor.signal(Signal::KILL);

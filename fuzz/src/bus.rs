@@ -321,6 +321,7 @@ impl Bus {
                     self.watched.insert(pid);
                 }
                 Output::UnwatchProcess { pid } => assert!(self.watched.remove(&pid)),
+                Output::Warn(strain) => assert!(strain.quota.used <= strain.quota.limit),
                 other => panic!("{other:?}"),
             }
         }

@@ -32,7 +32,10 @@ pub fn control(data: &[u8]) {
             _ => None,
         };
         assert!(reason.is_none_or(|reason| !reason.to_string().is_empty()));
-        if matches!(message, ToMember::Refused(RefuseReason::DirectoryFull)) {
+        if matches!(
+            message,
+            ToMember::Refused(RefuseReason::DirectoryFull { .. })
+        ) {
             assert_eq!(message.objects(), 0);
         }
         framed(&message.encode(), message.objects() % (2 * OBJECTS), data);

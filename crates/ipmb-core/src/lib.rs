@@ -36,6 +36,7 @@ pub use label::*;
 pub use label_op::*;
 pub use limits::*;
 pub use packet::*;
+pub use parking::ParkUsage;
 pub use selector::*;
 pub use version::*;
 

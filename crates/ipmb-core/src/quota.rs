@@ -1,5 +1,84 @@
 //! How much one peer can make the controller hold.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How much of a quota is used, and how much there is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// What is used.
+    pub used: u64,
+    /// The most that can be used.
+    pub limit: u64,
+}
+
+impl Quota {
+    /// So much is used of so much.
+    pub const fn new(used: u64, limit: u64) -> Self {
+        Self { used, limit }
+    }
+
+    /// What is left.
+    pub const fn left(self) -> u64 {
+        self.limit.saturating_sub(self.used)
+    }
+}
+
+impl fmt::Display for Quota {
+    /// As in "3 of 4096".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.used, self.limit)
+    }
+}
+
+/// What can be parked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Parkable {
+    /// Bodies, selectors and bookkeeping.
+    Bytes,
+    /// Messages.
+    Messages,
+    /// Objects, those that hold bodies included.
+    Objects,
+    /// Operators and operands of selectors.
+    Operands,
+}
+
+impl fmt::Display for Parkable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bytes => "bytes",
+            Self::Messages => "messages",
+            Self::Objects => "objects",
+            Self::Operands => "operands",
+        })
+    }
+}
+
+/// Who shares a quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Whose {
+    /// One endpoint.
+    Endpoint,
+    /// All endpoints of one user, those that have left included.
+    User,
+    /// Everybody.
+    Bus,
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Endpoint => "this endpoint",
+            Self::User => "this user",
+            Self::Bus => "the bus",
+        })
+    }
+}
+
 /// The limits of a bus. The controller's own; members learn of one when they meet it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quotas {

@@ -231,6 +231,38 @@
 //! [timeout](Options::with_send_timeout)), or the newest or the oldest message is dropped and
 //! [counted](Statistics::dropped). Nobody waits but those who send to that receiver.
 //!
+//! # Quotas
+//!
+//! What one endpoint can make others keep is bounded, and so is what they can make it keep. How much of it is used is
+//! told by [`EndpointSender::usage`] (endpoints, the directory, parked messages, and for each receiver what it has not read) and
+//! [`EndpointReceiver::usage`] (for each sender, what waits), each as a [`Quota`] with its limit beside it:
+//!
+//! ```
+//! use ipmb::{Message, Options, Selector, label};
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let options = |label| Options::new("com.example.guide", label, "").with_runtime_directory(directory.path().join("bus"));
+//! # let (_, receiver) = ipmb::join::<(), String>(options(label!("earth")), None)?;
+//! let (sender, _) = ipmb::join::<String, ()>(options(label!("moon")), None)?;
+//! for text in ["hello", "are you there?"] {
+//!     sender.send(Message::new(Selector::unicast("earth"), text.to_string()))?;
+//! }
+//! assert_eq!(receiver.recv(None)?.payload, "hello");
+//!
+//! println!("endpoints: {}", sender.usage().endpoints); // endpoints: 2 of 4096
+//! # assert_eq!(sender.usage().endpoints.to_string(), "2 of 4096");
+//! for moon in receiver.usage().senders {
+//!     println!("{} bytes wait from process {}", moon.unread, moon.pid);
+//!     assert!(moon.unread > 0 && moon.mapped.left() > 0);
+//! }
+//! # assert_eq!(receiver.usage().senders.len(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Nothing is counted for it: it is worked out when you ask. What users have together only the controller can see; it
+//! logs a warning (with `tracing`) when three quarters of such a quota are used. Past a quota, errors say how much is
+//! used and how much there is.
+//!
 //! # Errors
 //!
 //! Each operation has an error of its own: [`JoinError`], [`SendError`], [`RecvError`],
@@ -290,6 +322,7 @@ mod receiver;
 mod region;
 mod request;
 mod sender;
+mod usage;
 mod version;
 
 pub use bytes::BytesMessage;
@@ -299,7 +332,7 @@ pub use errors::{
     TrySendError,
 };
 pub use inbox::Statistics;
-pub use ipmb_core::{Label, LabelOp, Overflow, Selector, SelectorMode, Version};
+pub use ipmb_core::{Label, LabelOp, Overflow, Quota, Selector, SelectorMode, Version};
 pub use ipmb_derive::{MessageBox, TypeUuid};
 
 pub use ipmb_sys::{Obstacle, RuntimeDirectoryError, Scope};
@@ -312,6 +345,7 @@ pub use region::{MemoryRegion, MemoryRegistry};
 pub use request::{Pending, ReplyTo, RequestError};
 pub use sender::EndpointSender;
 pub use type_uuid;
+pub use usage::{BusUsage, InboxUsage, ReceiverUsage, SenderUsage};
 pub use uuid_trait::*;
 pub use version::{version, version_pre};
 

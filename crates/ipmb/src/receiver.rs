@@ -1,6 +1,8 @@
 //! The receiving half of an endpoint.
 
-use crate::{Message, MessageBox, RecvError, Statistics, handle::Handle, patience::Patience};
+use crate::{
+    InboxUsage, Message, MessageBox, RecvError, Statistics, handle::Handle, patience::Patience,
+};
 use std::{
     fmt,
     marker::PhantomData,
@@ -85,8 +87,7 @@ impl<R: MessageBox> EndpointReceiver<R> {
         endpoint.inbox.receive(Patience::None)
     }
 
-    /// What this endpoint has received that did not reach you. Zeroes while another thread is in
-    /// [`recv`](Self::recv).
+    /// What this endpoint has received that did not reach you.
     ///
     /// ```
     /// # use ipmb::{Options, label};
@@ -97,7 +98,33 @@ impl<R: MessageBox> EndpointReceiver<R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn statistics(&self) -> Statistics {
-        self.handle.endpoint().inbox.statistics()
+        let endpoint = self.handle.endpoint();
+        match endpoint.is_forked() {
+            true => Statistics::default(),
+            false => endpoint.inbox.statistics(),
+        }
+    }
+
+    /// What each sender has this endpoint keep at the moment, and how much it may. A thread that sleeps in
+    /// [`recv`](Self::recv) is woken for it, and sleeps on.
+    ///
+    /// ```
+    /// # use ipmb::{Message, Options, Selector, label};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let options = |label| Options::new("com.example.usage", label, "").with_runtime_directory(directory.path().join("bus"));
+    /// let (sender, receiver) = ipmb::join::<String, String>(options(label!("earth")), None)?;
+    /// sender.send(Message::new(Selector::unicast("earth"), "x".repeat(1000)))?;
+    /// assert!(receiver.usage().unread() >= 1000);
+    /// receiver.recv(None)?;
+    /// assert_eq!(receiver.usage().unread(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn usage(&self) -> InboxUsage {
+        let endpoint = self.handle.endpoint();
+        match endpoint.is_forked() {
+            true => InboxUsage::default(),
+            false => endpoint.inbox.usage(),
+        }
     }
 }
 

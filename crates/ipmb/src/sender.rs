@@ -1,7 +1,7 @@
 //! The sending half of an endpoint.
 
 use crate::{
-    Loan, LoanError, LoanStatistics, Message, MessageBox, Pending, ReplyTo, RequestError,
+    BusUsage, Loan, LoanError, LoanStatistics, Message, MessageBox, Pending, ReplyTo, RequestError,
     SendError, SendTimeoutError, TrySendError,
     endpoint::{AtOnce, Endpoint},
     handle::Handle,
@@ -230,6 +230,34 @@ impl<T: MessageBox> EndpointSender<T> {
     pub fn loan_statistics(&self) -> LoanStatistics {
         let pool = self.endpoint().loans.get();
         pool.map_or_else(LoanStatistics::default, |pool| pool.statistics())
+    }
+
+    /// What this endpoint uses of the bus at the moment, and how much there is of it. It takes a look at the whole
+    /// directory, some microseconds for each endpoint.
+    ///
+    /// What is parked is what this endpoint knows to be: the controller may have delivered it already.
+    ///
+    /// ```
+    /// use ipmb::{Message, Options, Selector, label};
+    /// use std::time::Duration;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let options = |label| Options::new("com.example.usage", label, "").with_runtime_directory(directory.path().join("bus"));
+    /// let (sender, _receiver) = ipmb::join::<String, ()>(options(label!("earth")), None)?;
+    /// let mut selector = Selector::unicast("mars");
+    /// selector.ttl = Duration::from_secs(60);
+    /// sender.send(Message::new(selector, "are you there?".to_string()))?;
+    ///
+    /// let usage = sender.usage();
+    /// assert_eq!(usage.parked_messages.to_string(), "1 of 4096");
+    /// assert!(usage.parked_bytes.left() > 60 << 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn usage(&self) -> BusUsage {
+        let endpoint = self.endpoint();
+        match endpoint.is_forked() {
+            true => BusUsage::default(),
+            false => endpoint.usage(),
+        }
     }
 
     #[cold]

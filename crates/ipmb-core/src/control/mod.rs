@@ -8,7 +8,7 @@ mod bytes;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{EndpointId, Label, ParkId, ReceiveLimits, Selector};
+use crate::{EndpointId, Label, ParkId, Parkable, Quota, ReceiveLimits, Selector, Whose};
 
 /// From a member, or somebody who wants to become one, to the controller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -214,10 +214,10 @@ pub enum ToMember {
 #[non_exhaustive]
 pub enum RefuseReason {
     /// The words of the label are too long together.
-    #[error(
-        "the label is longer than the {limit} bytes that this bus allows: use fewer or shorter words"
-    )]
+    #[error("the label has {size} bytes, and this bus allows {limit}: use fewer or shorter words")]
     LabelTooLarge {
+        /// How many bytes the label has.
+        size: u64,
         /// The most bytes that a label may have.
         limit: u64,
     },
@@ -228,8 +228,17 @@ pub enum RefuseReason {
         limit: u64,
     },
     /// The bus has no room for the label.
-    #[error("the directory of the bus is full: use shorter labels or fewer endpoints")]
-    DirectoryFull,
+    #[error(
+        "the directory of the bus has no room: {quota} bytes are used by {whose}, and this endpoint takes {wanted}: use shorter labels or fewer endpoints"
+    )]
+    DirectoryFull {
+        /// Whose room it is.
+        whose: Whose,
+        /// Of that, in bytes.
+        quota: Quota,
+        /// What the endpoint takes, in bytes.
+        wanted: u64,
+    },
     /// Another process has registered under that id.
     #[error("another process is on the bus under this id: join anew under a fresh one")]
     IdTaken,
@@ -248,43 +257,27 @@ pub enum RefuseReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParkRefusal {
-    /// The sender's parked messages would be too large together.
-    #[error("more than {limit} bytes parked by one endpoint: wait for a receiver or lower the ttl")]
-    Bytes {
-        /// The most bytes that an endpoint may have parked.
-        limit: u64,
+    /// What may be parked is.
+    #[error(
+        "{whose} has parked {quota} {what} that it may, and this message takes {wanted}: wait for a receiver or lower the ttl"
+    )]
+    Full {
+        /// Whose share it is.
+        whose: Whose,
+        /// What there is no more of.
+        what: Parkable,
+        /// How much of it is parked.
+        quota: Quota,
+        /// What the message takes.
+        wanted: u64,
     },
-    /// The sender would have parked too many messages.
-    #[error(
-        "more than {limit} messages parked by one endpoint: wait for a receiver or lower the ttl"
-    )]
-    Messages {
-        /// The most messages that an endpoint may have parked.
-        limit: u64,
-    },
-    /// The sender's parked messages would hold too many objects together.
-    #[error(
-        "more than {limit} objects parked by one endpoint: wait for a receiver or lower the ttl"
-    )]
-    Objects {
-        /// The most objects that an endpoint may have parked.
-        limit: u64,
-    },
-    /// All that the controller can hold for the whole bus is taken.
-    #[error(
-        "the bus holds all the parked messages that it can: wait for a receiver or lower the ttl"
-    )]
-    BusFull,
-    /// All that the controller can hold for one user is taken.
-    #[error(
-        "the bus holds all the parked messages that it can for one user: wait for a receiver or lower the ttl"
-    )]
-    UserFull,
     /// It would take too long to find out who matches.
     #[error(
-        "the selector has too many operands to park a message on a bus with so many endpoints: {limit} would do"
+        "the selector has {size} operators and operands, and to park a message on a bus with so many endpoints it can have {limit}"
     )]
     Selector {
+        /// How many it has.
+        size: u64,
         /// The most operators and operands, with as many endpoints as there are now.
         limit: u64,
     },

@@ -18,7 +18,8 @@ impl Controller {
     pub(super) fn inherit(&mut self, inherited: &Directory, now: u64, out: &mut Vec<Output>) {
         for member in inherited.iter() {
             let record = Record::Join(member.clone());
-            if self.directory.len() >= self.settings.quotas.members || !self.has_room(&record) {
+            let is_full = self.directory.len() >= self.settings.quotas.members;
+            if is_full || self.has_room_for(&record, member.uid).is_err() {
                 break;
             }
             self.note(record);

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use smallvec::smallvec;
 
 use super::{Attachment, CloseReason, ConnId, Controller, Output, State, after};
-use crate::{EndpointId, Label, Member, ReceiveLimits, Record, RefuseReason, Survivor, ToMember};
+use crate::{
+    EndpointId, Label, Member, Quota, ReceiveLimits, Record, RefuseReason, Survivor, ToMember,
+    Whose,
+};
 
 /// What somebody registers with.
 #[derive(Debug)]
@@ -168,9 +171,10 @@ impl Controller {
     fn may_join(&self, conn: ConnId, registration: &Registration) -> Result<(), RefuseReason> {
         let quotas = &self.settings.quotas;
         let id = registration.id;
-        if registration.label.size_in_bytes() > quotas.label_bytes {
-            let limit = quotas.label_bytes as u64;
-            return Err(RefuseReason::LabelTooLarge { limit });
+        let size = registration.label.size_in_bytes();
+        if size > quotas.label_bytes {
+            let (size, limit) = (size as u64, quotas.label_bytes as u64);
+            return Err(RefuseReason::LabelTooLarge { size, limit });
         }
         let survivor = registration.survivor.as_ref();
         if survivor.is_some_and(|survivor| survivor.generation > self.generation) {
@@ -213,13 +217,39 @@ impl Controller {
             receiving: registration.receiving,
             limits: registration.limits,
         });
-        match self.has_room(&record) {
-            true => Ok(()),
-            false => Err(RefuseReason::DirectoryFull),
+        self.has_room_for(&record, who.1)
+    }
+
+    /// Whether the directory takes one more of a user.
+    pub(super) fn has_room_for(&self, record: &Record, uid: u32) -> Result<(), RefuseReason> {
+        let wanted = record.cost() as u64;
+        for whose in [Whose::Bus, Whose::User] {
+            let quota = self.directory_of(whose, uid);
+            if wanted > quota.left() {
+                return Err(RefuseReason::DirectoryFull {
+                    whose,
+                    quota,
+                    wanted,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of the directory that somebody has.
+    pub(super) fn directory_of(&self, whose: Whose, uid: u32) -> Quota {
+        let limit = self.settings.quotas.directory_bytes as u64;
+        match whose {
+            Whose::Bus => Quota::new(self.directory_bytes as u64, limit),
+            _ => {
+                let used = self.users.get(&uid).map_or(0, |it| it.1);
+                let share = self.settings.quotas.share_per_user.max(1);
+                Quota::new(used as u64, limit / share)
+            }
         }
     }
 
-    fn members_of(&self, uid: u32) -> usize {
+    pub(super) fn members_of(&self, uid: u32) -> usize {
         self.users.get(&uid).map_or(0, |it| it.0)
     }
 

@@ -15,6 +15,7 @@ mod join;
 mod output;
 mod park;
 mod settings;
+mod strain;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use smallvec::SmallVec;
 pub use input::{ConnId, Input, Phase};
 pub use output::{Attachment, CloseReason, Output, Side};
 pub use settings::Settings;
+pub use strain::{Strain, Strained};
 
 use crate::{
     Credential, Directory, Doorkeeper, DoorkeeperStep, EndpointId, HandshakeError,
@@ -40,6 +42,7 @@ use failover::Absent;
 use introduce::Introductions;
 use join::Registration;
 use park::ToPark;
+use strain::Strains;
 
 /// The controller of a bus. See the [module](self).
 #[derive(Debug)]
@@ -69,6 +72,7 @@ pub struct Controller {
     // parked after them.
     contested: BTreeSet<ParkId>,
     delivered: Delivered,
+    strains: Strains,
 }
 
 impl Controller {
@@ -116,6 +120,7 @@ impl Controller {
             introductions: Introductions::default(),
             parking: Parking::default(),
             contested: BTreeSet::new(),
+            strains: Strains::default(),
         };
         if let Some(inherited) = inherited {
             controller.inherit(&inherited, now, out);
@@ -249,6 +254,7 @@ impl Controller {
         {
             self.close(superfluous, CloseReason::TooManyPending, out);
         }
+        self.tell_strain_of_connections(out);
     }
 
     fn receive(
@@ -359,8 +365,15 @@ impl Controller {
 
     /// Publishes a change of the directory.
     fn publish(&mut self, record: Record, out: &mut Vec<Output>) {
+        let joined = match &record {
+            Record::Join(member) => Some(member.uid),
+            _ => None,
+        };
         self.note(record.clone());
         out.push(Output::Append(record));
+        if let Some(uid) = joined {
+            self.tell_strain_of_the_directory(uid, out);
+        }
     }
 
     /// Takes note of a change of the directory.
@@ -369,7 +382,7 @@ impl Controller {
             record;
         let size = |directory: &Directory| {
             let member = directory.get(id).cloned()?;
-            Some((member.uid, cost(&Record::Join(member))))
+            Some((member.uid, Record::Join(member).cost()))
         };
         let before = size(&self.directory);
         if let Record::Join(member) = &record {
@@ -391,18 +404,6 @@ impl Controller {
             let of_user = self.users.entry(uid).or_default();
             *of_user = (of_user.0 + 1, of_user.1 + bytes);
         }
-    }
-
-    /// Whether the directory takes one more.
-    fn has_room(&self, record: &Record) -> bool {
-        let (size, most) = (cost(record), self.settings.quotas.directory_bytes);
-        let of_user = match record {
-            Record::Join(member) => self.users.get(&member.uid).map_or(0, |it| it.1),
-            _ => 0,
-        };
-        let share = self.settings.quotas.share_per_user.max(1);
-        self.directory_bytes.saturating_add(size) <= most
-            && of_user.saturating_add(size) <= most / usize::try_from(share).unwrap_or(usize::MAX)
     }
 
     /// Sends to a member, if it is there.
@@ -452,17 +453,6 @@ fn unexpected(message: &'static str, expected: usize, found: usize) -> CloseReas
         expected,
         found,
     }
-}
-
-/// What a record costs: what it takes in the directory's log (a length of four bytes, and itself), and what each word
-/// takes in memory, with everybody: otherwise a million words of three letters would be as cheap as one long one.
-fn cost(record: &Record) -> usize {
-    const WORD: usize = 64;
-    let words = match record {
-        Record::Join(member) => member.label.words().len(),
-        Record::Leave(_) | Record::Receiving(..) => 0,
-    };
-    4 + record.encode().len() + words * WORD
 }
 
 /// A while after `now`. So long that it overflows is for ever.

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::ConnId;
+use super::{ConnId, Strain};
 use crate::{EndpointId, HandshakeError, ParkId, Record, RefuseReason};
 
 /// Something for the shell to do. It carries outputs out strictly in the order they come, and all of
@@ -94,6 +94,8 @@ pub enum Output {
         /// Which.
         pid: u32,
     },
+    /// Write to the log that a quota is nearly used up.
+    Warn(Strain),
 }
 
 /// An object that goes with a message, or several.

@@ -61,7 +61,8 @@ impl Controller {
         }
         let endpoints = self.directory.len().max(1) as u64;
         let limit = self.settings.quotas.selector_work / endpoints;
-        let is_too_long = selector.label_op.node_count() as u64 > limit;
+        let size = selector.label_op.node_count() as u64;
+        let is_too_long = size > limit;
         // Whoever matches now may have joined after that. Who has yet to come back may have it.
         if selector.ttl.is_zero()
             && (is_too_long || !matches!(self.receivers(&selector.label_op), Receivers::Unknown))
@@ -69,7 +70,7 @@ impl Controller {
             return self.send(conn, &ToMember::Expired { sequence }, out);
         }
         if is_too_long {
-            let reason = ParkRefusal::Selector { limit };
+            let reason = ParkRefusal::Selector { size, limit };
             return self.send(conn, &ToMember::ParkRefused { sequence, reason }, out);
         }
         // Behind a message that is contested, so that the two cannot overtake each other.
@@ -82,12 +83,13 @@ impl Controller {
                     return self.send(conn, &ToMember::Routable { sequence, last }, out);
                 }
             };
+        let uid = self.connections.get(conn).map_or(0, |it| it.uid);
         let parked = Parked {
             id,
             label_op: selector.label_op,
             body,
             objects,
-            uid: self.connections.get(conn).map_or(0, |it| it.uid),
+            uid,
             deadline: super::after(now, selector.ttl),
             expired: false,
             on_the_way: None,
@@ -104,6 +106,7 @@ impl Controller {
             self.contested.insert(id);
         }
         self.send(conn, &ToMember::Parked { sequence }, out);
+        self.tell_strain_of_parking(uid, out);
     }
 
     /// The messages to send to a member that is about to be on the bus, each sender's in order.

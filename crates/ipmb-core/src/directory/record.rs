@@ -41,6 +41,18 @@ impl Record {
         postcard::to_stdvec(self).unwrap_or_default()
     }
 
+    /// What it costs: what it takes in the directory's log (a length of four bytes, and itself), and what each
+    /// word takes in memory, with everybody: otherwise a million words of three letters would be as cheap
+    /// as one long one.
+    pub fn cost(&self) -> usize {
+        const WORD: usize = 64;
+        let words = match self {
+            Self::Join(member) => member.label.words().len(),
+            Self::Leave(_) | Self::Receiving(..) => 0,
+        };
+        4 + self.encode().len() + words * WORD
+    }
+
     /// Reads a record. `bytes` must be private memory and exactly one record.
     ///
     /// # Errors

@@ -36,6 +36,12 @@ impl Delivered {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        assert_eq!(self.ids.len(), self.oldest_first.len());
+        self.ids.len()
+    }
+
     /// Where it went; `None` if it has not arrived lately.
     pub(crate) fn get(&self, id: ParkId) -> Option<Option<EndpointId>> {
         self.ids.get(&id).copied()

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use delivered::Delivered;
 
-use crate::{Body, ConnId, EndpointId, Label, LabelOp, ParkId, ParkRefusal, Quotas};
+use crate::{
+    Body, ConnId, EndpointId, Label, LabelOp, ParkId, ParkRefusal, Parkable, Quota, Quotas, Whose,
+};
 
 /// A message that waits. Its objects, if any, are with the shell.
 #[derive(Debug)]
@@ -28,39 +30,36 @@ pub(crate) struct Parked {
 /// All messages that wait: each sender's in the order it sent them.
 #[derive(Debug, Default)]
 pub(crate) struct Parking {
-    messages: BTreeMap<ParkId, (Parked, Usage)>,
+    messages: BTreeMap<ParkId, (Parked, ParkUsage)>,
     deadlines: BTreeSet<(u64, ParkId)>,
-    usage: BTreeMap<EndpointId, Usage>,
-    users: BTreeMap<u32, Usage>,
-    total: Usage,
+    usage: BTreeMap<EndpointId, ParkUsage>,
+    users: BTreeMap<u32, ParkUsage>,
+    total: ParkUsage,
 }
 
 /// What parked messages cost the controller.
-#[derive(Debug, Default, Clone, Copy)]
-struct Usage {
-    bytes: u64,
-    messages: u64,
-    objects: u64,
-    operands: u64,
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct ParkUsage {
+    /// Bodies, selectors and bookkeeping, in bytes.
+    pub bytes: u64,
+    /// How many there are.
+    pub messages: u64,
+    /// How many objects they have, those that hold bodies included.
+    pub objects: u64,
+    /// Operators and operands of their selectors.
+    pub operands: u64,
 }
 
 impl Parking {
     /// Keeps a message whose id is not there yet, if the quotas allow it.
     pub(crate) fn insert(&mut self, parked: Parked, quotas: &Quotas) -> Result<(), ParkRefusal> {
-        let cost = Usage::of(&parked);
+        let cost = parked.cost();
         let mut usage = self.usage_of(parked.id.sender);
-        usage.add(cost);
-        usage.check(quotas)?;
+        usage.take(cost, &quotas.parked_by(Whose::Endpoint), Whose::Endpoint)?;
         let mut total = self.total;
-        total.add(cost);
-        if !total.is_within(quotas, 1) {
-            return Err(ParkRefusal::BusFull);
-        }
-        let mut of_user = self.users.get(&parked.uid).copied().unwrap_or_default();
-        of_user.add(cost);
-        if !of_user.is_within(quotas, quotas.share_per_user) {
-            return Err(ParkRefusal::UserFull);
-        }
+        total.take(cost, &quotas.parked_by(Whose::Bus), Whose::Bus)?;
+        let mut of_user = self.usage_of_user(parked.uid);
+        of_user.take(cost, &quotas.parked_by(Whose::User), Whose::User)?;
         self.total = total;
         self.usage.insert(parked.id.sender, usage);
         self.users.insert(parked.uid, of_user);
@@ -141,7 +140,17 @@ impl Parking {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    fn usage_of(&self, sender: EndpointId) -> Usage {
+    /// What is parked on the whole bus.
+    pub(crate) fn total(&self) -> ParkUsage {
+        self.total
+    }
+
+    /// What the endpoints of a user have parked.
+    pub(crate) fn usage_of_user(&self, uid: u32) -> ParkUsage {
+        self.users.get(&uid).copied().unwrap_or_default()
+    }
+
+    fn usage_of(&self, sender: EndpointId) -> ParkUsage {
         self.usage.get(&sender).copied().unwrap_or_default()
     }
 }
@@ -152,35 +161,102 @@ impl Parked {
         let body = matches!(self.body, Body::Object { .. });
         u64::from(self.objects) + u64::from(body)
     }
+
+    fn cost(&self) -> ParkUsage {
+        ParkUsage::of(&self.label_op, self.body.len(), self.stored_objects())
+    }
 }
 
-impl Usage {
+impl Quotas {
+    /// The most that somebody may have parked.
+    pub fn parked_by(&self, whose: Whose) -> ParkUsage {
+        let share = self.share_per_user.max(1);
+        match whose {
+            Whose::Endpoint => ParkUsage {
+                bytes: self.parked_bytes_per_endpoint,
+                messages: self.parked_messages_per_endpoint,
+                objects: self.parked_objects_per_endpoint,
+                operands: u64::MAX,
+            },
+            Whose::User => ParkUsage {
+                bytes: self.parked_bytes / share,
+                messages: u64::MAX,
+                objects: self.parked_objects / share,
+                operands: self.parked_operands / share,
+            },
+            Whose::Bus => ParkUsage {
+                bytes: self.parked_bytes,
+                messages: u64::MAX,
+                objects: self.parked_objects,
+                operands: self.parked_operands,
+            },
+        }
+    }
+}
+
+impl ParkUsage {
     /// What an operator or operand takes in memory, and what a message takes besides its parts; no
     /// need to be exact.
     const NODE: u64 = 64;
     const MESSAGE: u64 = 512;
 
-    fn of(parked: &Parked) -> Self {
-        let operands = parked.label_op.node_count() as u64;
-        let words = parked.label_op.size_in_bytes() as u64;
+    /// What one message costs: its selector's, the length of its body, and its objects, that of the body
+    /// included.
+    pub fn of(label_op: &LabelOp, body: u64, objects: u64) -> Self {
+        let operands = label_op.node_count() as u64;
+        let words = label_op.size_in_bytes() as u64;
         Self {
-            bytes: parked
-                .body
-                .len()
+            bytes: body
                 .saturating_add(words)
                 .saturating_add(operands.saturating_mul(Self::NODE))
                 .saturating_add(Self::MESSAGE),
             messages: 1,
-            objects: parked.stored_objects(),
+            objects,
             operands,
         }
     }
 
-    fn add(&mut self, cost: Self) {
-        self.bytes = self.bytes.saturating_add(cost.bytes);
-        self.messages += cost.messages;
-        self.objects = self.objects.saturating_add(cost.objects);
-        self.operands = self.operands.saturating_add(cost.operands);
+    /// The two together.
+    #[must_use]
+    pub fn with(self, cost: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(cost.bytes),
+            messages: self.messages.saturating_add(cost.messages),
+            objects: self.objects.saturating_add(cost.objects),
+            operands: self.operands.saturating_add(cost.operands),
+        }
+    }
+
+    /// How much of what there can be of something it is.
+    pub(crate) fn quota(&self, what: Parkable, limits: &Self) -> Quota {
+        Quota::new(self.get(what), limits.get(what))
+    }
+
+    fn get(&self, what: Parkable) -> u64 {
+        match what {
+            Parkable::Bytes => self.bytes,
+            Parkable::Messages => self.messages,
+            Parkable::Objects => self.objects,
+            Parkable::Operands => self.operands,
+        }
+    }
+
+    /// Adds a cost, unless something were over its limit.
+    fn take(&mut self, cost: Self, limits: &Self, whose: Whose) -> Result<(), ParkRefusal> {
+        use Parkable::{Bytes, Messages, Objects, Operands};
+        for what in [Bytes, Messages, Objects, Operands] {
+            let (quota, wanted) = (self.quota(what, limits), cost.get(what));
+            if wanted > quota.left() {
+                return Err(ParkRefusal::Full {
+                    whose,
+                    what,
+                    quota,
+                    wanted,
+                });
+            }
+        }
+        *self = self.with(cost);
+        Ok(())
     }
 
     fn subtract(&mut self, cost: Self) {
@@ -188,29 +264,5 @@ impl Usage {
         self.messages = self.messages.saturating_sub(cost.messages);
         self.objects = self.objects.saturating_sub(cost.objects);
         self.operands = self.operands.saturating_sub(cost.operands);
-    }
-
-    /// Whether it is no more than one part in `parts` of what the whole bus may have.
-    fn is_within(&self, quotas: &Quotas, parts: u64) -> bool {
-        let part = |of: u64| of / parts.max(1);
-        self.bytes <= part(quotas.parked_bytes)
-            && self.objects <= part(quotas.parked_objects)
-            && self.operands <= part(quotas.parked_operands)
-    }
-
-    fn check(&self, quotas: &Quotas) -> Result<(), ParkRefusal> {
-        if self.bytes > quotas.parked_bytes_per_endpoint {
-            let limit = quotas.parked_bytes_per_endpoint;
-            return Err(ParkRefusal::Bytes { limit });
-        }
-        if self.messages > quotas.parked_messages_per_endpoint {
-            let limit = quotas.parked_messages_per_endpoint;
-            return Err(ParkRefusal::Messages { limit });
-        }
-        if self.objects > quotas.parked_objects_per_endpoint {
-            let limit = quotas.parked_objects_per_endpoint;
-            return Err(ParkRefusal::Objects { limit });
-        }
-        Ok(())
     }
 }

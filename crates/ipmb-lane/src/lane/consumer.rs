@@ -168,6 +168,23 @@ impl<M: Memory> Consumer<M> {
         self.ring.load(DROPPED)
     }
 
+    /// How many bytes the ring holds.
+    pub fn capacity(&self) -> u64 {
+        self.ring.capacity
+    }
+
+    /// How many bytes of the ring are not read yet, what stands around messages included. As the producer says; no
+    /// more than there can be.
+    pub fn unread(&self) -> u64 {
+        let unread = self.ring.load(TAIL).wrapping_sub(self.position());
+        unread.min(self.ring.capacity)
+    }
+
+    /// How many bytes there are of a message that has not arrived as a whole.
+    pub fn collected(&self) -> usize {
+        self.partial.len()
+    }
+
     /// Whether the producer waits for room, and now there is enough: then ring its doorbell. True once for each
     /// [`want_room`](crate::Producer::want_room). To be asked after messages have been popped.
     #[inline]

@@ -56,9 +56,12 @@ impl Driver {
         match self.registration() {
             Ok((message, objects)) => {
                 let message = message.encode();
-                if message.len() > Quotas::default().message_bytes {
+                let (bytes, limit) = (message.len(), Quotas::default().message_bytes);
+                if bytes > limit {
                     // A controller would cut us off without a word, again and again.
-                    return self.end(Fate::Refused("the label is too long".into()));
+                    return self.end(Fate::Refused(format!(
+                        "the label is too long: {bytes} bytes, and the most is {limit}"
+                    )));
                 }
                 let mut link = self.endpoint.link();
                 let sent = link.pipe.as_mut().map(|pipe| pipe.send(&message, objects));

@@ -5,6 +5,7 @@ mod link;
 mod park;
 mod routing;
 mod spread;
+mod usage;
 
 pub(crate) use deliver::{AtOnce, Target};
 pub(crate) use link::{Fate, Link, Pipe, Status};

@@ -11,7 +11,9 @@ use crate::{
     peer::{Outbound, Peer, Progress},
     region::Flight,
 };
-use ipmb_core::{Body, Correlation, MAX_INLINE_BODY, ParkId, Quotas, Selector, ToController};
+use ipmb_core::{
+    Body, Correlation, MAX_INLINE_BODY, ParkId, ParkUsage, Quotas, Selector, ToController,
+};
 use ipmb_sys::{OwnedObject, boot_time_ns, duplicate, publish_bytes};
 use std::{
     collections::BTreeMap,
@@ -91,10 +93,21 @@ impl ParkedMessage {
         waits && (vacant || !self.withdrawn)
     }
 
+    /// What it costs the controller.
+    pub(super) fn cost(&self) -> ParkUsage {
+        let objects = self.objects.len() + usize::from(!self.is_inline());
+        let body = self.body.len() as u64;
+        ParkUsage::of(&self.selector.label_op, body, objects as u64)
+    }
+
+    fn is_inline(&self) -> bool {
+        self.body.len() <= MAX_INLINE_BODY
+    }
+
     /// What to ask of the controller.
     pub(crate) fn request(&self, sequence: u64) -> io::Result<(ToController, Vec<OwnedObject>)> {
         let mut objects = Vec::with_capacity(self.objects.len() + 1);
-        let body = if self.body.len() <= MAX_INLINE_BODY {
+        let body = if self.is_inline() {
             Body::Inline(self.body.clone())
         } else {
             objects.push(publish_bytes(&[&self.body])?);
@@ -242,8 +255,11 @@ fn encode_request(
     let (request, quotas) = (request.encode(), Quotas::default());
     if request.len() > quotas.message_bytes || objects.len() > quotas.message_objects {
         return Err(SendError::ParkRefused(format!(
-            "its selector has more than {} bytes, or it has more than {} objects and regions",
-            quotas.message_bytes, quotas.parked_objects_per_endpoint,
+            "with its selector it has {} bytes and {} objects, those of regions included, and the most is {} and {}",
+            request.len(),
+            objects.len(),
+            quotas.message_bytes,
+            quotas.message_objects,
         )));
     }
     Ok((request, objects))

@@ -232,6 +232,20 @@ impl Routing {
         (!self.may_be_stale()).then(|| self.directory.clone())
     }
 
+    /// The directory, as far as it was read.
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// All peers that we have met, and their processes, as far as they are known.
+    pub(super) fn peers_and_pids(&self) -> Vec<(Arc<Peer>, u32)> {
+        let pid = |id| self.directory.get(id).map_or(0, |member| member.pid);
+        let peers = self.peers.iter();
+        peers
+            .map(|(id, peer)| (Arc::clone(peer), pid(*id)))
+            .collect()
+    }
+
     /// A peer, if it is on the bus.
     pub(crate) fn peer(&mut self, id: EndpointId) -> Option<Arc<Peer>> {
         let member = self.directory.get(id)?;

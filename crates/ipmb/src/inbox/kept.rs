@@ -1,6 +1,7 @@
 //! Messages that were met on the way to a reply.
 
 use super::attachments::Incoming;
+use ipmb_core::Quota;
 use std::collections::VecDeque;
 
 /// Messages that nobody has received yet, though they are not in their lanes any more, in order.
@@ -27,6 +28,11 @@ impl Kept {
     /// Whether no more is to be kept.
     pub(super) fn is_full(&self) -> bool {
         self.bytes >= self.limit
+    }
+
+    /// What of it is used, in bytes.
+    pub(super) fn quota(&self) -> Quota {
+        Quota::new(self.bytes, self.limit)
     }
 
     pub(super) fn push(&mut self, incoming: Incoming, bytes: Vec<u8>) {

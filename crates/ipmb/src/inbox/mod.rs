@@ -15,7 +15,10 @@ pub(crate) use attachments::Delivery;
 pub(crate) use requests::NoReply;
 pub use rx::Statistics;
 
-use crate::{Message, MessageBox, RecvError, memory::Shared, patience::Patience, request::ReplyTo};
+use crate::{
+    InboxUsage, Message, MessageBox, RecvError, SenderUsage, memory::Shared, patience::Patience,
+    request::ReplyTo,
+};
 use attachments::Incoming;
 use ipmb_core::{Correlation, EndpointId};
 use ipmb_lane::{BiasedGuard, BiasedMutex, READY_LEN, ReadySet, Sleeper};
@@ -25,12 +28,14 @@ use rx::{Next, Rx};
 use std::{
     io,
     os::fd::BorrowedFd,
-    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
     time::{Duration, Instant},
 };
 
 /// After so many messages that are not for the user, time limits are looked at.
 const SKIPS: u32 = 1024;
+/// Who sleeps has to answer questions in this time, or has not heard them.
+const ANSWER_TIME: Duration = Duration::from_millis(5);
 
 /// What this endpoint receives through.
 pub(crate) struct Inbox {
@@ -85,6 +90,14 @@ pub(crate) enum Arrival {
     Parked(Delivery),
     /// The endpoint has lost the bus for good.
     Lost,
+    /// Somebody wants to know what is there.
+    Question(mpsc::Sender<Findings>),
+}
+
+/// What there is to know of the lanes.
+pub(crate) struct Findings {
+    statistics: Statistics,
+    senders: Vec<SenderUsage>,
 }
 
 /// How much a receiver accepts.
@@ -235,12 +248,42 @@ impl Inbox {
     }
 
     pub(crate) fn statistics(&self) -> Statistics {
-        let state = self.state.lock();
-        let rx = state.rx.as_ref();
-        rx.map_or_else(Statistics::default, |rx| Statistics {
-            unexpected_replies: state.requests.unexpected(),
-            ..rx.statistics()
-        })
+        let Some(Findings { statistics, .. }) = self.find_out() else {
+            return Statistics::default();
+        };
+        Statistics {
+            unexpected_replies: self.state.lock().requests.unexpected(),
+            ..statistics
+        }
+    }
+
+    pub(crate) fn usage(&self) -> InboxUsage {
+        let senders = self.find_out().map(|findings| findings.senders);
+        InboxUsage {
+            senders: senders.unwrap_or_default(),
+            kept: self.state.lock().requests.kept.quota(),
+        }
+    }
+
+    /// Looks at the lanes, or has the thread do it that sleeps with them. `None`: nothing is received any more.
+    fn find_out(&self) -> Option<Findings> {
+        loop {
+            let mut state = self.state.lock();
+            if let Some(rx) = state.rx.as_deref_mut() {
+                self.hand_over_arrivals(rx);
+                return Some(rx.findings());
+            }
+            if state.closed {
+                return None;
+            }
+            let (question, answer) = mpsc::channel();
+            self.arrivals().push(Arrival::Question(question));
+            drop(state);
+            self.doorbell.ring();
+            if let Ok(findings) = answer.recv_timeout(ANSWER_TIME) {
+                return Some(findings);
+            }
+        }
     }
 
     /// Receives no more: whoever sends to us will see it. Returns who has asked us something.

@@ -3,7 +3,7 @@
 mod at_once;
 
 use super::{
-    Arrival, Limits, PairId,
+    Arrival, Findings, Limits, PairId,
     attachments::{Delivery, Incoming, Malformed},
     kept::Kept,
     queue::Queue,
@@ -311,6 +311,7 @@ impl Rx {
                 Arrival::Gone(endpoint) => self.departed.push(endpoint),
                 Arrival::Parked(delivery) => self.parked.push_back(delivery),
                 Arrival::Lost => self.lost = true,
+                Arrival::Question(question) => drop(question.send(self.findings())),
             }
         }
     }
@@ -402,11 +403,15 @@ impl Rx {
         self.sleeper.is_armed()
     }
 
-    pub(super) fn statistics(&self) -> Statistics {
-        let dropped: u64 = self.sources.iter().flatten().map(Source::dropped).sum();
-        Statistics {
-            dropped: self.statistics.dropped + dropped,
-            ..self.statistics
+    pub(super) fn findings(&self) -> Findings {
+        let sources = || self.sources.iter().flatten();
+        let dropped: u64 = sources().map(Source::dropped).sum();
+        Findings {
+            statistics: Statistics {
+                dropped: self.statistics.dropped + dropped,
+                ..self.statistics
+            },
+            senders: sources().map(|it| it.usage(self.limits.message)).collect(),
         }
     }
 

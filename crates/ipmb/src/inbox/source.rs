@@ -2,6 +2,7 @@
 //! shown us.
 
 mod packets;
+mod usage;
 
 use super::attachments::{Attached, Frame, Incoming, Malformed};
 use crate::{
@@ -481,11 +482,9 @@ impl Source {
             let objects = self.collect(pending.sequence, beside)?;
             pending.attached = Some(Attached::new(&pending.header, objects));
         }
-        // Each has a descriptor as long as anybody holds it, and that is for the sender to say.
-        let most = FEWEST_REGIONS.max(descriptor_limit() / 4);
         if let Some(attached) = &mut pending.attached {
             attached
-                .open_regions(&pending.header, &mut self.regions, most)
+                .open_regions(&pending.header, &mut self.regions, most_regions())
                 .map_err(PullError::Resources)?;
         }
         Ok(())
@@ -508,6 +507,12 @@ impl Source {
         }
         Ok(Pull::More)
     }
+}
+
+/// So many regions of one sender are kept. Each has a descriptor as long as anybody holds it, and that is for the
+/// sender to say.
+fn most_regions() -> usize {
+    FEWEST_REGIONS.max(descriptor_limit() / 4)
 }
 
 #[cfg(test)]

@@ -36,6 +36,11 @@ impl Account {
         !self.closed && self.count + count <= MOST_LOANS
     }
 
+    /// How many the receiver has.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
     #[inline]
     pub(super) fn give(&mut self, loan: u32) {
         let index = loan as usize;

@@ -182,6 +182,13 @@ impl Ledger {
         }
     }
 
+    /// How many loans are kept: each has a share of its segment.
+    pub(crate) fn kept(&self) -> usize {
+        let segments = self.segments.iter().flatten();
+        let segments = segments.filter_map(|known| known.segment.as_ref());
+        segments.map(|segment| Arc::strong_count(segment) - 1).sum()
+    }
+
     /// Lets go of segments that the sender uses no more.
     pub(crate) fn tidy(&mut self) {
         let Some(returns) = &self.returns else { return };

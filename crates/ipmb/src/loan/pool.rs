@@ -192,6 +192,14 @@ impl Pool {
         }
     }
 
+    /// How many loans a receiver has.
+    pub(crate) fn given(&self, AccountId(index): AccountId) -> usize {
+        let mut state = self.state.lock();
+        state.drain();
+        let account = state.accounts.get(index).and_then(Option::as_ref);
+        account.map_or(0, Account::count)
+    }
+
     /// The endpoint is gone: what is still lent goes when nobody uses it any more.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();

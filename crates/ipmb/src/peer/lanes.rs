@@ -28,6 +28,13 @@ pub(crate) fn largest_lane(budget: u64) -> usize {
     budget.clamp(FIRST_CAPACITY, 1 << 40).next_power_of_two()
 }
 
+/// How many bytes the lanes of one sender have together that are not read to their end, at most. Both sides go by it:
+/// each lane is at least twice as large as the one that it replaces, so that all of them have less than twice the bytes
+/// of the largest.
+pub(crate) fn most_lanes(budget: u64) -> u64 {
+    (largest_lane(budget) as u64).saturating_mul(2)
+}
+
 /// All lanes to one receiver.
 #[derive(Default)]
 pub(crate) struct Lanes {
@@ -145,6 +152,16 @@ impl Lanes {
     pub(crate) fn offer_again(&mut self, channel: &Channel, room: &Doorbell) -> Result<(), NoLane> {
         let mut lanes = self.retired.iter().chain(&self.current);
         lanes.try_for_each(|lane| lane.offer(channel, room))
+    }
+
+    /// How many bytes are not read yet, and how many the lanes have in which they are.
+    pub(super) fn usage(&self) -> (u64, u64) {
+        let lanes = self.retired.iter().chain(&self.current);
+        lanes.fold((0, 0), |(unread, capacity), lane| {
+            let producer = &lane.producer;
+            let left = producer.produced().wrapping_sub(producer.consumed());
+            (unread + left, capacity + producer.capacity() as u64)
+        })
     }
 
     /// Notes shared memory that left with the message just written.

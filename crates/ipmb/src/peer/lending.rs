@@ -70,6 +70,12 @@ impl Lending {
         })
     }
 
+    /// How many loans the receiver has.
+    pub(super) fn given(&self) -> usize {
+        let account = self.account.as_ref();
+        account.map_or(0, |(pool, account)| pool.given(*account))
+    }
+
     /// The receiver is never going to have this after all.
     pub(super) fn recall(&self, loan: u32) {
         if let Some((pool, account)) = &self.account {

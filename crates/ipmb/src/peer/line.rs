@@ -2,11 +2,11 @@
 
 use super::{
     flow::Flow,
-    lanes::{Cargo, Lanes, NoLane, largest_lane},
+    lanes::{Cargo, Lanes, NoLane, largest_lane, most_lanes},
     lending::Lending,
 };
 use crate::{
-    MessageBox, SendError, Sink,
+    MessageBox, Quota, ReceiverUsage, SendError, Sink,
     bytes::{RAW, TAIL_LEN},
     endpoint::AtOnce,
     loan::{Collector, Loans, Pool},
@@ -17,7 +17,7 @@ use ipmb_core::{
     CORRELATED_HEADER_LEN, Correlation, DeclaredTypes, LaneMessage, LoanRef, MessageHeader,
     Overflow, ReceiveLimits, RegionId, TypeId,
 };
-use ipmb_lane::{Grant, Producer, ReadySet, Waker};
+use ipmb_lane::{Grant, MOST_LOANS, Producer, ReadySet, Waker};
 use ipmb_sys::{Channel, Doorbell};
 use std::{
     collections::HashMap,
@@ -271,6 +271,17 @@ impl Line {
                 known.insert(block.id(), Arc::downgrade(block));
             }
         });
+    }
+
+    /// What the receiver has of us, and how much it may; where it lives, somebody else knows.
+    pub(crate) fn usage(&self) -> ReceiverUsage {
+        let (unread, capacity) = self.lanes.usage();
+        ReceiverUsage {
+            pid: 0,
+            unread,
+            lanes: Quota::new(capacity, most_lanes(self.limits.budget)),
+            loans: Quota::new(self.lending.given() as u64, MOST_LOANS as u64),
+        }
     }
 
     pub(super) fn budget(&self) -> usize {

@@ -13,7 +13,7 @@ mod steps;
 
 #[cfg(test)]
 pub(crate) use lanes::FIRST_CAPACITY;
-pub(crate) use lanes::largest_lane;
+pub(crate) use lanes::{largest_lane, most_lanes};
 pub(crate) use lending::Given;
 pub(crate) use line::{Attempt, Line, Reach};
 pub(crate) use outbound::{ENVELOPE, Outbound, Progress};

@@ -165,7 +165,7 @@ impl Block {
         self.cells.claim(self.slot(), nonce).ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::QuotaExceeded,
-                "the memory region has as many holders as it can have",
+                format!("the memory region has {CELL_COUNT} holders, the most that it can have"),
             )
         })
     }

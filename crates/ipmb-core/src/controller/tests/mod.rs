@@ -149,9 +149,18 @@ impl Bus {
         self.handle(Input::Closed { conn: ConnId(conn) });
     }
 
-    /// What came out, in short; forgotten afterwards.
+    /// What came out, in short, but for warnings; forgotten afterwards.
     fn news(&mut self) -> Vec<String> {
-        self.out.drain(..).map(|output| brief(&output)).collect()
+        let out = self.out.drain(..);
+        let out = out.filter(|output| !matches!(output, Output::Warn(_)));
+        out.map(|output| brief(&output)).collect()
+    }
+
+    /// The warnings that came out; all that came out is forgotten afterwards.
+    fn warnings(&mut self) -> Vec<String> {
+        let out = self.out.drain(..);
+        let out = out.filter(|output| matches!(output, Output::Warn(_)));
+        out.map(|output| brief(&output)).collect()
     }
 }
 
@@ -260,9 +269,17 @@ fn brief(output: &Output) -> String {
                 ToMember::NoSuchPeer { peer } => format!("no peer({})", peer.0),
                 ToMember::Parked { sequence } => format!("parked({sequence})"),
                 ToMember::Routable { sequence, .. } => format!("routable({sequence})"),
-                ToMember::ParkRefused { sequence, reason } => {
-                    format!("park refused({sequence}, {reason:?})")
-                }
+                ToMember::ParkRefused { sequence, reason } => match reason {
+                    crate::ParkRefusal::Full {
+                        whose,
+                        what,
+                        quota,
+                        wanted,
+                    } => format!(
+                        "park refused({sequence}, {whose:?}: {quota} {what}, {wanted} more)"
+                    ),
+                    reason => format!("park refused({sequence}, {reason:?})"),
+                },
                 ToMember::Delivered { sequence, to } => match to {
                     Some(to) => format!("delivered({sequence} to {})", to.0),
                     None => format!("delivered({sequence})"),
@@ -286,5 +303,6 @@ fn brief(output: &Output) -> String {
         Output::RaiseBeaconOf { conn, .. } => format!("{conn} raise beacon"),
         Output::WatchProcess { pid } => format!("watch {pid}"),
         Output::UnwatchProcess { pid } => format!("unwatch {pid}"),
+        Output::Warn(Strain { what, uid, quota }) => format!("{uid:?}: {quota} {what}"),
     }
 }

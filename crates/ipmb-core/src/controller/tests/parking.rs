@@ -271,10 +271,10 @@ fn everybody_pays_for_what_they_park() {
     assert_eq!(
         bus.news(),
         [
-            "#1 park refused(1, Objects { limit: 3 })",
+            "#1 park refused(1, Endpoint: 0 of 3 objects, 4 more)",
             "store 1.2",
             "#1 parked(2)",
-            "#1 park refused(3, Messages { limit: 1 })",
+            "#1 park refused(3, Endpoint: 1 of 1 messages, 1 more)",
             "store 2.1",
             "#2 parked(1)"
         ]
@@ -311,10 +311,10 @@ fn bytes_are_counted_whether_inline_or_not() {
     assert_eq!(
         bus.news(),
         [
-            "#1 park refused(1, Bytes { limit: 10000 })",
+            "#1 park refused(1, Endpoint: 0 of 10000 bytes, 18446744073709551615 more)",
             "#1 parked(2)",
-            "#1 park refused(3, Bytes { limit: 10000 })",
-            "#2 park refused(1, BusFull)"
+            "#1 park refused(3, Endpoint: 9577 of 10000 bytes, 1577 more)",
+            "#2 park refused(1, Bus: 9577 of 12000 bytes, 9577 more)"
         ]
     );
 }

@@ -46,8 +46,8 @@ fn one_user_leaves_room_in_the_directory() {
     for conn in 1..20 {
         bus.join(conn, "a label of several words");
     }
-    let refused = "#19 refused(DirectoryFull)".to_owned();
-    assert!(bus.news().contains(&refused));
+    let refused = |it: &String| it.starts_with("#19 refused(DirectoryFull { whose: User");
+    assert!(bus.news().iter().any(refused));
     let taken = bus.controller.directory_bytes;
     assert!(taken <= 400, "{taken} bytes");
     bus.uid = 2;
@@ -66,7 +66,8 @@ fn one_user_leaves_room_for_what_others_park_though_its_endpoints_come_and_go() 
     let news = bus.news();
     let parked = |line: &&String| line.ends_with(" parked(1)");
     assert_eq!(news.iter().filter(parked).count(), 2, "{news:?}");
-    assert!(news.contains(&"#9 park refused(1, UserFull)".to_owned()));
+    let refused = "#9 park refused(1, User: 3154 of 4000 bytes, 1577 more)";
+    assert!(news.contains(&refused.to_owned()), "{news:?}");
     bus.uid = 2;
     bus.join(10, "a");
     bus.say(10, park_for(1, LabelOp::from("b")));
@@ -85,7 +86,7 @@ fn long_words_of_a_selector_are_paid_for() {
     bus.join(1, "a");
     bus.news();
     bus.say(1, park_for(1, LabelOp::from("x".repeat(5_000))));
-    let refused = "#1 park refused(1, Bytes { limit: 5000 })";
+    let refused = "#1 park refused(1, Endpoint: 0 of 5000 bytes, 6576 more)";
     assert_eq!(bus.news(), [refused]);
 }
 
@@ -107,10 +108,10 @@ fn a_selector_that_takes_too_long_to_look_at_is_refused() {
     assert_eq!(
         bus.news(),
         [
-            "#1 park refused(1, Selector { limit: 10 })",
+            "#1 park refused(1, Selector { size: 11, limit: 10 })",
             "#1 parked(2)",
             "#1 parked(3)",
-            "#1 park refused(4, UserFull)",
+            "#1 park refused(4, User: 18 of 20 operands, 9 more)",
         ]
     );
 }
@@ -147,4 +148,74 @@ fn nothing_is_kept_of_users_who_have_nothing() {
         assert!(parking.remove(park_id(1, 1)).is_some());
     }
     assert!(format!("{parking:?}").contains("users: {}"));
+}
+
+/// Parks message `sequence`, has it delivered to a member that joins for it, and that member leave.
+fn park_and_deliver(bus: &mut Bus, sequence: u64) {
+    bus.park(1, sequence, "b", TTL);
+    let conn = 100 + sequence;
+    bus.join(conn, "b");
+    let ids = vec![park_id(1, sequence)];
+    bus.say(conn, ToController::Took { ids });
+    bus.close(conn);
+}
+
+#[test]
+fn so_many_deliveries_are_remembered_and_no_more() {
+    const REMEMBERED: u64 = 3;
+    let mut bus = bus(|quotas| quotas.remembered_deliveries = REMEMBERED as usize);
+    bus.join(1, "a");
+    for sequence in 0..=REMEMBERED {
+        park_and_deliver(&mut bus, sequence);
+    }
+    bus.news();
+    // Its sender has not heard of it, and parks it again.
+    for sequence in 1..=REMEMBERED {
+        bus.park(1, sequence, "b", TTL);
+        let known = format!("#1 delivered({sequence} to {})", 100 + sequence);
+        assert_eq!(bus.news(), [known]);
+    }
+    bus.park(1, 0, "b", TTL);
+    assert_eq!(bus.news(), ["#1 parked(0)"], "forgotten");
+    for sequence in 10..1000 {
+        park_and_deliver(&mut bus, sequence);
+    }
+    assert_eq!(bus.controller.delivered.len(), REMEMBERED as usize);
+}
+
+#[test]
+fn a_quota_that_is_nearly_used_up_is_told_once() {
+    let mut bus = bus(|quotas| {
+        quotas.members = 100;
+        quotas.members_per_user = 8;
+        quotas.parked_bytes = 20_000;
+        quotas.pending_handshakes = 4;
+    });
+    for conn in 1..8 {
+        bus.join(conn, "a");
+    }
+    assert_eq!(bus.warnings(), ["Some(1): 6 of 8 endpoints"]);
+    // Not at each step to and fro,
+    bus.close(7);
+    bus.close(6);
+    bus.join(6, "a");
+    assert!(bus.warnings().is_empty());
+    // but each time it comes to it.
+    for conn in 2..7 {
+        bus.close(conn);
+    }
+    for conn in 2..7 {
+        bus.join(conn, "a");
+    }
+    assert_eq!(bus.warnings(), ["Some(1): 6 of 8 endpoints"]);
+
+    for sequence in 0..6 {
+        bus.say(1, park_for(sequence, LabelOp::from("b")));
+    }
+    assert_eq!(bus.warnings(), ["Some(1): 7885 of 10000 parked bytes"]);
+    for conn in 20..25 {
+        bus.accept(conn, 20);
+    }
+    let connections = "None: 3 of 4 connections that have not registered";
+    assert_eq!(bus.warnings(), [connections]);
 }

@@ -93,7 +93,15 @@ impl Host {
         let most_objects = FEWEST_OBJECTS.max(descriptor_limit() / OBJECTS_SHARE);
         if connection.welcomed && (queued.0 > bytes + QUEUED || queued.1 > objects + most_objects) {
             let pid = connection.credentials.pid;
-            tracing::warn!(pid, "a member is cut off: it does not read what it is told");
+            let (bytes, objects) = queued;
+            tracing::warn!(
+                pid,
+                bytes,
+                objects,
+                most_bytes = QUEUED,
+                most_objects,
+                "a member is cut off: it does not read what it is told"
+            );
             return self.cut_off(driver, number);
         }
         let interest = match all_sent {

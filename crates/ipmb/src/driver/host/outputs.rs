@@ -2,7 +2,7 @@
 
 use super::{Host, raise, read_old_directory};
 use crate::driver::{Driver, token};
-use ipmb_core::{Attachment, ConnId, Input, Output};
+use ipmb_core::{Attachment, ConnId, Input, Output, Strain};
 use ipmb_sys::{Interest, OwnedObject, ProcessWatch, duplicate, is_lack};
 use std::{
     io,
@@ -122,6 +122,9 @@ impl Host {
                 if let Some(watch) = self.watches.remove(&pid) {
                     let _ = driver.poller.remove(watch.as_fd());
                 }
+            }
+            Output::Warn(Strain { what, uid, quota }) => {
+                tracing::warn!(%what, uid, used = quota.used, limit = quota.limit, "a quota is nearly used up");
             }
             other => tracing::error!(?other, "the controller wants what nobody can do"),
         }

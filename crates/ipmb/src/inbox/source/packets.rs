@@ -2,6 +2,7 @@
 
 use super::{Malformed, PullError, Source};
 use crate::{
+    Quota,
     memory::Shared,
     peer::{MOST_OBJECTS, PairPacket},
 };
@@ -14,7 +15,7 @@ use std::{io, os::fd::AsFd};
 
 const SMALLEST_LANE: usize = 4 << 10;
 /// So many lanes wait to be read. Each is several times as large as the one before it.
-const MOST_LANES: usize = 32;
+pub(super) const MOST_LANES: usize = 32;
 
 const _: () = assert!(PairPacket::LEN <= SMALL_PACKET);
 
@@ -168,6 +169,14 @@ impl Source {
         };
         let lane =
             Consumer::attach(Shared::new(mapping), self.slot).map_err(|error| bad(&error))?;
+        if lane.capacity() > self.mapped().left() {
+            let Quota { used, limit } = self.mapped();
+            let why = format!(
+                "it has {} bytes, and {used} of {limit} are mapped",
+                lane.capacity()
+            );
+            return Err(bad(&why).into());
+        }
         let [_, room] = objects;
         self.room.get_or_insert_with(|| Doorbell::from(room));
         self.offered += 1;

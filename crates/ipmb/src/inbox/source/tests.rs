@@ -272,6 +272,26 @@ fn more_lanes_than_a_sender_needs_are_malformed() {
 }
 
 #[test]
+fn more_bytes_of_lanes_than_a_sender_needs_are_malformed() {
+    let (channel, _producer, mut source) = line();
+    let room = Doorbell::create().unwrap();
+    // As an honest sender does it, to the budget; and once more.
+    for (number, capacity) in (1..).zip([256 << 10, 1 << 20, 1 << 20]) {
+        let (object, mapping) =
+            create_memory(Purpose::Shared, memory_len(capacity), false).unwrap();
+        let _other = Producer::create(Shared::new(mapping), false).unwrap();
+        let packet = PairPacket::Lane { number }.encode();
+        channel
+            .try_send(&packet, &[object.as_fd(), room.as_fd()])
+            .unwrap();
+        let read = source.read_channel();
+        assert_eq!(read.is_err(), number == 3, "lane {number}");
+        let usage = source.usage(0);
+        assert!(usage.mapped.used <= usage.mapped.limit && usage.lanes.used < 4);
+    }
+}
+
+#[test]
 fn who_is_cut_off_is_not_read_for_as_long_as_it_writes() {
     let (mut producer, source) = lane();
     let frame = MessageHeader::encode_fixed(TYPE);

@@ -240,3 +240,28 @@ fn who_sleeps_in_recv_is_woken_to_tell_and_sleeps_on() {
         assert_eq!(waiting.join().unwrap(), "second");
     });
 }
+
+#[test]
+fn a_lane_that_has_come_to_its_budget_is_not_replaced() {
+    const MESSAGES: u64 = 300_000;
+    let bus = Bus::new();
+    let options = bus.options(label!("receiver")).with_inbox_budget(64 << 10);
+    let (_, receiver) = join::<(), u64>(options);
+    let (sender, _receiver) = join::<u64, ()>(bus.options(label!("sender")));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..MESSAGES {
+                assert_eq!(receiver.recv(Some(DEADLINE)).unwrap().payload, number);
+            }
+        });
+        for number in 0..MESSAGES {
+            sender
+                .send(Message::new(Selector::unicast("receiver"), number))
+                .unwrap();
+            if number % 100 == 0 {
+                let lanes = sender.usage().receivers[0].lanes;
+                assert_eq!((lanes.used, lanes.limit), (64 << 10, 128 << 10));
+            }
+        }
+    });
+}

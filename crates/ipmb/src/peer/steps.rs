@@ -313,8 +313,11 @@ impl Line {
     /// Makes a larger lane if one would be better, and it can be had.
     fn swell(&mut self, capacity: usize, room: &Doorbell) {
         if std::mem::take(&mut self.flow.swells) && self.limits.overflow == Overflow::Block {
-            let capacity = capacity.saturating_mul(16).min(LARGE).min(self.budget());
-            let added = self.lanes.add(capacity, false, &self.reach.channel, room);
+            let larger = capacity.saturating_mul(16).min(LARGE).min(self.budget());
+            if larger <= capacity {
+                return; // it has come to its budget
+            }
+            let added = self.lanes.add(larger, false, &self.reach.channel, room);
             if added.is_ok() {
                 self.flow.restart();
             }

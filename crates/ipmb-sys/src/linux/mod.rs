@@ -32,7 +32,7 @@ pub use descriptors::{
     descriptor_limit, duplicate, is_lack, is_out_of_descriptors, out_of_descriptors,
 };
 pub use directory::{RuntimeDirectory, RuntimeDirectoryError, Scope};
-pub use doorbell::Doorbell;
+pub use doorbell::{Doorbell, Heard, Hearing};
 pub use fork::{ForkGuard, follow_forks, fork_generation};
 pub use map::{Access, MapError, is_immutable, map_memory};
 pub use memory::{Mapping, Purpose, create_memory, page_size, publish_bytes};

@@ -1,83 +1,203 @@
 //! Doorbells, pollers, processes, randomness, time.
 
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::thread::JoinHandleExt;
 use std::time::{Duration, Instant};
 
 use ipmb_sys::{
-    Channel, Doorbell, Event, Interest, Poller, ProcessWatch, Purpose, boot_time_ns, create_memory,
-    random, wait_readable,
+    Channel, Doorbell, Event, Heard, Hearing, Interest, Poller, ProcessWatch, Purpose,
+    boot_time_ns, create_memory, random, wait_readable,
 };
 
 use super::process::{Helper, PATIENCE};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
+/// A doorbell and how its owner hears it, without the first ring that is none.
+fn doorbell() -> (Doorbell, Hearing) {
+    let bell = Doorbell::create().unwrap();
+    let hearing = bell.hearing().unwrap();
+    hearing.clear();
+    (bell, hearing)
+}
+
+/// Whether it was rung, now. That is all that is done to it.
+fn is_rung(hearing: &Hearing) -> bool {
+    wait_readable(hearing.as_fd(), NOW).unwrap()
+}
+
 #[test]
 fn rings_coalesce_and_are_kept() {
-    let bell = Doorbell::create().unwrap();
+    let (bell, hearing) = doorbell();
     let other = Doorbell::from_object(bell.try_clone().unwrap().into_object()).unwrap();
-    assert!(!bell.wait(NOW).unwrap());
+    assert_eq!(hearing.wait(NOW).unwrap(), Heard::Nothing);
     other.ring();
     other.ring();
-    assert!(bell.wait(PATIENCE).unwrap() && bell.wait(NOW).unwrap());
-    bell.clear();
-    assert!(!bell.wait(NOW).unwrap());
-    bell.clear();
+    assert!(is_rung(&hearing) && is_rung(&hearing));
+    assert_eq!(hearing.wait(PATIENCE).unwrap(), Heard::Kept);
+    assert_eq!(hearing.wait(NOW).unwrap(), Heard::Kept);
+    hearing.clear();
+    assert_eq!(hearing.wait(NOW).unwrap(), Heard::Nothing);
+    hearing.clear();
+    other.ring();
+    assert_eq!(hearing.wait(None).unwrap(), Heard::Cleared);
+    assert!(!is_rung(&hearing));
 }
 
 #[test]
 fn a_ring_wakes_who_waits() {
-    let bell = Doorbell::create().unwrap();
-    std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| bell.wait(None).unwrap());
-        bell.ring();
-        assert!(waiter.join().unwrap());
-    });
+    let (bell, hearing) = doorbell();
+    for timeout in [None, PATIENCE] {
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| hearing.wait(timeout).unwrap());
+            bell.ring();
+            assert_ne!(waiter.join().unwrap(), Heard::Nothing);
+        });
+        hearing.clear();
+    }
 }
 
 #[test]
-fn a_full_doorbell_that_was_made_to_block_does_not_block_who_rings() {
-    use rustix::fs::{OFlags, fcntl_setfl};
+fn several_hear_each_ring() {
+    let (bell, hearing) = doorbell();
+    let aside = bell.hearing().unwrap();
+    aside.clear();
+    for _ in 0..3 {
+        bell.ring();
+        assert_eq!(aside.wait(None).unwrap(), Heard::Cleared);
+        assert!(is_rung(&hearing) && !is_rung(&aside));
+    }
+}
+
+/// Has somebody else ring, which must not take long, and be heard.
+fn is_heard_at_once(bell: &Doorbell, hearing: &Hearing) {
     use std::sync::mpsc;
-    let bell = Doorbell::create().unwrap();
-    rustix::io::write(bell.as_fd(), &(u64::MAX - 1).to_ne_bytes()).unwrap();
-    fcntl_setfl(bell.as_fd(), OFlags::empty()).unwrap();
-    let poller = Poller::new().unwrap();
-    poller.add(bell.as_fd(), 7, Interest::ReadableEdge).unwrap();
-    let (mut events, patience) = (Vec::new(), PATIENCE);
-    poller.wait(&mut events, patience).unwrap();
+    hearing.clear();
     let other = bell.try_clone().unwrap();
     let (done, is_done) = mpsc::channel();
     std::thread::spawn(move || {
         other.ring();
         done.send(()).unwrap();
     });
-    assert!(is_done.recv_timeout(patience.unwrap_or_default()).is_ok());
-    // A ring all the same, for those who wait for the next one.
-    poller.wait(&mut events, patience).unwrap();
-    assert_eq!(events.len(), 1);
+    assert!(is_done.recv_timeout(PATIENCE.unwrap_or_default()).is_ok());
+    assert_eq!(hearing.wait(PATIENCE).unwrap(), Heard::Kept);
+}
+
+/// Adds as much as there is room for.
+fn fill(bell: &Doorbell) {
+    let mut part = u64::MAX - 1;
+    while part > 0 {
+        match rustix::io::write(bell, &part.to_ne_bytes()) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::AGAIN) => part /= 2,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn make_it_block(bell: &Doorbell) {
+    rustix::fs::fcntl_setfl(bell, rustix::fs::OFlags::empty()).unwrap();
 }
 
 #[test]
-fn a_full_doorbell_is_rung() {
-    let bell = Doorbell::create().unwrap();
-    rustix::io::write(&bell, &(u64::MAX - 1).to_ne_bytes()).unwrap();
-    bell.ring();
-    assert!(bell.wait(NOW).unwrap());
-    bell.clear();
-    assert!(!bell.wait(NOW).unwrap());
+fn a_full_doorbell_that_was_made_to_block_rings_all_the_same() {
+    let (bell, hearing) = doorbell();
+    fill(&bell);
+    make_it_block(&bell);
+    for _ in 0..3 {
+        is_heard_at_once(&bell, &hearing);
+    }
+}
+
+/// Adds one to a doorbell, above its maximum too, by having the kernel say that a read is done. (io_submit(2))
+fn signal(bell: &Doorbell) {
+    const READ: u16 = 0;
+    const SIGNAL: u32 = 1;
+    /// `struct iocb`, on a processor that stores the low byte first.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Control {
+        data: u64,
+        key: u32,
+        rw_flags: u32,
+        code: u16,
+        priority: i16,
+        file: u32,
+        buffer: u64,
+        len: u64,
+        offset: i64,
+        reserved: u64,
+        flags: u32,
+        event: u32,
+    }
+    let file = std::fs::File::open("/proc/self/exe").unwrap();
+    let mut byte = 0_u8;
+    let mut control = Control {
+        code: READ,
+        file: file.as_raw_fd() as u32,
+        buffer: (&raw mut byte).addr() as u64,
+        len: 1,
+        flags: SIGNAL,
+        event: bell.as_fd().as_raw_fd() as u32,
+        ..Control::default()
+    };
+    let mut context: libc::c_ulong = 0;
+    let mut done = [0_u64; 4];
+    // SAFETY: the calls get what they ask for; what is read is there until it is done, which is waited for.
+    unsafe {
+        assert_eq!(libc::syscall(libc::SYS_io_setup, 1, &raw mut context), 0);
+        let mut list = [&raw mut control];
+        let submitted = libc::syscall(libc::SYS_io_submit, context, 1, list.as_mut_ptr());
+        assert_eq!(submitted, 1);
+        let no_limit = std::ptr::null_mut::<libc::timespec>();
+        let got = libc::syscall(
+            libc::SYS_io_getevents,
+            context,
+            1,
+            1,
+            done.as_mut_ptr(),
+            no_limit,
+        );
+        assert_eq!(got, 1);
+        libc::syscall(libc::SYS_io_destroy, context);
+    }
 }
 
 #[test]
-fn a_peer_cannot_make_clear_block() {
-    let bell = Doorbell::create().unwrap();
-    rustix::fs::fcntl_setfl(&bell, rustix::fs::OFlags::empty()).unwrap();
-    bell.clear();
-    bell.ring();
-    bell.clear();
-    assert!(!bell.wait(NOW).unwrap());
+fn a_doorbell_above_its_maximum_that_was_made_to_block_rings_all_the_same() {
+    let (bell, hearing) = doorbell();
+    for _ in 0..3 {
+        fill(&bell);
+        signal(&bell);
+        let refused = rustix::io::write(&bell, &0_u64.to_ne_bytes());
+        assert_eq!(refused, Err(rustix::io::Errno::AGAIN), "it is above");
+        make_it_block(&bell);
+        is_heard_at_once(&bell, &hearing);
+        rustix::fs::fcntl_setfl(&bell, rustix::fs::OFlags::NONBLOCK).unwrap();
+    }
+}
+
+#[test]
+fn who_reads_a_doorbell_takes_no_ring_away() {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    let (bell, hearing) = doorbell();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Relaxed) {
+                    rustix::io::read(&bell, &mut [0; 8]).unwrap();
+                }
+            });
+        }
+        for _ in 0..2000 {
+            bell.ring();
+            assert_eq!(hearing.wait(PATIENCE).unwrap(), Heard::Kept);
+            hearing.clear();
+        }
+        over.store(true, Relaxed);
+    });
 }
 
 #[test]
@@ -92,16 +212,16 @@ fn only_doorbells_are_doorbells() {
 
 #[test]
 fn timeouts_are_not_cut_short() {
-    let (bell, poller) = (Doorbell::create().unwrap(), Poller::new().unwrap());
+    let ((bell, hearing), poller) = (doorbell(), Poller::new().unwrap());
     let mut events = Vec::new();
     for time in [Duration::from_micros(200), Duration::from_millis(3)] {
         let start = Instant::now();
-        assert!(!bell.wait(Some(time)).unwrap());
+        assert_eq!(hearing.wait(Some(time)).unwrap(), Heard::Nothing);
         poller.wait(&mut events, Some(time)).unwrap();
         assert!(events.is_empty() && start.elapsed() >= 2 * time);
     }
     bell.ring();
-    assert!(bell.wait(Some(Duration::MAX)).unwrap());
+    assert_eq!(hearing.wait(Some(Duration::MAX)).unwrap(), Heard::Kept);
 }
 
 #[test]
@@ -160,6 +280,8 @@ fn the_poller_tells_what_happened() {
         hangup,
     };
 
+    // The first ring is none.
+    assert_eq!(wait(), [event(u64::MAX, true, false, false)]);
     b.try_send(b"x", &[]).unwrap();
     assert_eq!(wait(), [], "nobody asked whether it is readable");
     poller.modify(a.as_fd(), 8, Interest::Readable).unwrap();

@@ -102,7 +102,7 @@ mod token {
 /// Starts the driver of an endpoint.
 pub(crate) fn start(endpoint: Arc<Endpoint>, rendezvous: Rendezvous) -> io::Result<JoinHandle<()>> {
     let poller = Poller::new()?;
-    poller.add(endpoint.wake.as_fd(), token::WAKE, Interest::Readable)?;
+    poller.add(endpoint.wake.as_fd(), token::WAKE, Interest::ReadableEdge)?;
     let driver = Driver {
         election: Election::new(endpoint.options.controller_affinity),
         rendezvous,
@@ -183,10 +183,7 @@ impl Driver {
 
     fn handle(&mut self, event: &Event) {
         match event.token {
-            token::WAKE => {
-                self.endpoint.wake.clear();
-                self.woken();
-            }
+            token::WAKE => self.woken(),
             token::WATCH => self.watch_changed(),
             token::CONTROL => self.control_event(event),
             token::ROOM => self.endpoint.room.absorb(),

@@ -217,7 +217,9 @@ impl Driver {
         }
         let doorbell = self.endpoint.room.doorbell().as_fd();
         let changed = match wanted {
-            true => self.poller.add(doorbell, token::ROOM, Interest::Readable),
+            true => self
+                .poller
+                .add(doorbell, token::ROOM, Interest::ReadableEdge),
             false => self.poller.remove(doorbell),
         };
         if changed.is_ok() {

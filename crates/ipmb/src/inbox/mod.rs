@@ -22,12 +22,12 @@ use crate::{
 use attachments::Incoming;
 use ipmb_core::{Correlation, EndpointId};
 use ipmb_lane::{BiasedGuard, BiasedMutex, READY_LEN, ReadySet, Sleeper};
-use ipmb_sys::{Channel, Doorbell, OwnedObject, Poller, Purpose, create_memory, page_size};
+use ipmb_sys::{Channel, Doorbell, Heard, Hearing, OwnedObject, Purpose, create_memory, page_size};
 use requests::Requests;
 use rx::{Next, Rx};
 use std::{
     io,
-    os::fd::BorrowedFd,
+    os::fd::{AsFd, BorrowedFd},
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
     time::{Duration, Instant},
 };
@@ -40,6 +40,8 @@ const ANSWER_TIME: Duration = Duration::from_millis(5);
 /// What this endpoint receives through.
 pub(crate) struct Inbox {
     doorbell: Doorbell,
+    /// How a thread in `recv` hears it, or the user.
+    hearing: Hearing,
     /// Written by us, read by senders: whether we sleep.
     page: OwnedObject,
     /// Written by senders: which lanes have news.
@@ -47,8 +49,8 @@ pub(crate) struct Inbox {
     arrivals: Mutex<Vec<Arrival>>,
     state: BiasedMutex<State>,
     turns: Turns,
-    /// Tells each ring of the doorbell, whether it was rung before or not.
-    rings: OnceLock<Poller>,
+    /// How a thread hears it that waits for a reply, and leaves it rung for the others.
+    aside: OnceLock<Hearing>,
 }
 
 struct State {
@@ -114,8 +116,13 @@ impl Inbox {
         let (ready, ready_mapping) = create_memory(Purpose::Shared, READY_LEN, true)?;
         let sleeper = Sleeper::new(Shared::new(page_mapping)).map_err(io::Error::other)?;
         let bits = ReadySet::new(Shared::new(ready_mapping)).map_err(io::Error::other)?;
+        let doorbell = Doorbell::create()?;
+        let hearing = doorbell.hearing()?;
+        // The first ring is no ring.
+        hearing.clear();
         Ok(Self {
-            doorbell: Doorbell::create()?,
+            doorbell,
+            hearing,
             page,
             ready,
             arrivals: Mutex::default(),
@@ -128,7 +135,7 @@ impl Inbox {
                 waiting: 0,
             }),
             turns: Turns::default(),
-            rings: OnceLock::new(),
+            aside: OnceLock::new(),
         })
     }
 
@@ -240,7 +247,7 @@ impl Inbox {
             state.watched = true;
             self.settle(&mut state);
         }
-        std::os::fd::AsFd::as_fd(&self.doorbell)
+        self.hearing.as_fd()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -355,14 +362,15 @@ impl Inbox {
     fn sleep(&self, rx: &mut Rx, patience: Patience) {
         // Not when it wakes us: then there is something better to do first.
         if std::mem::take(&mut rx.rung) {
-            self.doorbell.clear();
+            self.hearing.clear();
         }
         rx.arm();
         self.hand_over_arrivals(rx);
         rx.scan();
         if !rx.has_news() {
             let start = Instant::now();
-            rx.rung = !matches!(self.doorbell.wait(patience.left()), Ok(false));
+            let heard = self.hearing.wait(patience.left());
+            rx.rung = !matches!(heard, Ok(Heard::Nothing | Heard::Cleared));
             rx.slept(start.elapsed());
         }
         rx.disarm();
@@ -421,7 +429,7 @@ impl Inbox {
         if *rung && rx.has_news() {
             return;
         }
-        self.doorbell.clear();
+        self.hearing.clear();
         rx.disarm();
         rx.arm();
         requests.read = false;

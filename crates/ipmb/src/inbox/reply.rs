@@ -20,8 +20,8 @@ use crate::{
 };
 use ipmb_core::{Correlation, EndpointId};
 use ipmb_lane::BiasedGuard;
-use ipmb_sys::{Interest, Poller};
-use std::{io, os::fd::AsFd, time::Instant};
+use ipmb_sys::{Heard, Hearing};
+use std::{io, time::Instant};
 
 /// So many messages in a row are read from one sender before time limits are looked at.
 const BURST: usize = 256;
@@ -246,22 +246,25 @@ impl Inbox {
         !requests.has_news(rx)
     }
 
-    /// Sleeps on the doorbell without clearing it: it stays rung for who watches it, and a new ring
-    /// wakes all the same.
+    /// Sleeps on the doorbell with a hearing of its own: it stays rung for who watches it.
     fn sleep_for_replies<'a>(
         &'a self,
         mut state: BiasedGuard<'a, State>,
         number: u64,
         patience: Patience,
     ) -> (BiasedGuard<'a, State>, io::Result<()>) {
-        let poller = match self.rings() {
-            Ok(poller) => poller,
+        let hearing = match self.aside() {
+            Ok(hearing) => hearing,
             Err(error) => return (state, Err(error)),
         };
         state.requests.sleeper = Some(number);
         drop(state);
         let start = Instant::now();
-        let slept = poller.wait(&mut Vec::new(), patience.left());
+        let slept = hearing.wait(patience.left()).map(|heard| {
+            if heard == Heard::Kept {
+                hearing.clear();
+            }
+        });
         let mut state = self.state.lock();
         state.requests.woke();
         if let Some(rx) = state.rx.as_deref_mut() {
@@ -270,13 +273,12 @@ impl Inbox {
         (state, slept)
     }
 
-    fn rings(&self) -> io::Result<&Poller> {
-        if let Some(poller) = self.rings.get() {
-            return Ok(poller);
+    fn aside(&self) -> io::Result<&Hearing> {
+        if let Some(hearing) = self.aside.get() {
+            return Ok(hearing);
         }
-        let poller = Poller::new()?;
-        poller.add(self.doorbell.as_fd(), 0, Interest::ReadableEdge)?;
-        Ok(self.rings.get_or_init(|| poller))
+        let hearing = self.doorbell.hearing()?;
+        Ok(self.aside.get_or_init(|| hearing))
     }
 }
 

@@ -87,7 +87,7 @@ pub(super) struct Rx {
     pub(super) failure: Option<RecvError>,
     statistics: Statistics,
     lost: bool,
-    /// The doorbell has woken us, and was not cleared since.
+    /// The doorbell has woken us, and its hearing was not cleared since.
     pub(super) rung: bool,
 }
 

@@ -1,20 +1,25 @@
 //! Waiting for room in a lane.
 
 use crate::patience::Patience;
-use ipmb_sys::Doorbell;
+use ipmb_sys::{Doorbell, Heard, Hearing};
 use std::{
     io,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, Instant},
 };
+
+/// Who cannot hear the doorbell, for want of a descriptor, looks so often.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// The doorbell that receivers ring when they made room, shared by all sending threads of an
 /// endpoint.
 ///
-/// One of the waiting threads (the leader) sleeps on the doorbell; it alone clears it, so that no
-/// ring is lost between two threads, and it tells the others.
+/// One of the waiting threads (the leader) sleeps on the doorbell; it alone clears its hearing, so that
+/// no ring is lost between two threads, and it tells the others.
 pub(crate) struct RoomBell {
     doorbell: Doorbell,
+    /// Made when somebody waits for the first time: most never do.
+    hearing: OnceLock<Hearing>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -35,6 +40,7 @@ impl RoomBell {
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             doorbell: Doorbell::create()?,
+            hearing: OnceLock::new(),
             state: Mutex::default(),
             changed: Condvar::new(),
         })
@@ -59,9 +65,8 @@ impl RoomBell {
         }
     }
 
-    /// The doorbell was found rung by somebody who does not wait for room.
+    /// The doorbell was heard by somebody who does not wait for room.
     pub(crate) fn absorb(&self) {
-        self.doorbell.clear();
         let mut state = self.lock();
         state.news += 1;
         self.changed.notify_all();
@@ -86,18 +91,39 @@ impl RoomBell {
             }
             state.led = true;
             drop(state);
-            let rung = self.doorbell.wait(patience.left());
+            let rung = self.listen(patience);
             state = self.lock();
             state.led = false;
-            if !matches!(rung, Ok(false)) {
-                self.doorbell.clear();
-                state.news += 1;
-            }
+            state.news += u64::from(rung);
             // Whether there is news or only a vacant lead: the others have to look.
             self.changed.notify_all();
         };
         state.waiting -= 1;
         heard
+    }
+
+    /// Sleeps on the doorbell; whether it may have been rung.
+    fn listen(&self, patience: Patience) -> bool {
+        let hearing = match self.hearing.get() {
+            Some(hearing) => hearing,
+            None => match self.doorbell.hearing() {
+                // What was rung before is heard at once. Only one leads at a time.
+                Ok(hearing) => self.hearing.get_or_init(|| hearing),
+                Err(_) => {
+                    let left = patience.left().unwrap_or(LOOK_AGAIN);
+                    std::thread::sleep(left.min(LOOK_AGAIN));
+                    return true;
+                }
+            },
+        };
+        match hearing.wait(patience.left()) {
+            Ok(Heard::Nothing) => false,
+            Ok(Heard::Cleared) => true,
+            Ok(Heard::Kept) | Err(_) => {
+                hearing.clear();
+                true
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -84,7 +84,8 @@ impl Delivery {
                 Attached::new(&header, objects)
             }
         };
-        if let Err(error) = attached.open_regions(&header, &mut self.regions, usize::MAX) {
+        let all = usize::MAX;
+        if let Err(error) = attached.open_regions(&header, &mut self.regions, all, all) {
             self.attached = Some(attached);
             return Err(PullError::Resources(error));
         }
@@ -188,7 +189,7 @@ impl Attached {
     }
 
     /// Makes the regions that are new known, up to `most` altogether. What is over that is missing in
-    /// its message.
+    /// its message. Returns `false` after so many `at_once`, if there are more.
     ///
     /// # Errors
     ///
@@ -199,17 +200,22 @@ impl Attached {
         header: &MessageHeader,
         known: &mut HashMap<RegionId, Arc<Block>>,
         most: usize,
-    ) -> io::Result<()> {
+        mut at_once: usize,
+    ) -> io::Result<bool> {
         let shown = header.regions.iter().filter(|region| region.with_object);
         for (reference, slot) in shown.zip(&mut self.regions) {
             // A sender may have to show a region again that we know.
             if known.contains_key(&reference.id) {
                 continue;
             }
+            if slot.is_some() && at_once == 0 {
+                return Ok(false);
+            }
             let Some(object) = slot.take() else { continue };
             if known.len() >= most {
                 continue;
             }
+            at_once -= 1;
             match Block::open(object.into(), Some((reference.id, reference.size))) {
                 Ok(block) => drop(known.insert(reference.id, block)),
                 Err((error, object))
@@ -222,7 +228,7 @@ impl Attached {
                 Err((error, _)) => tracing::warn!(%error, "a memory region cannot be mapped"),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Puts a message together whose regions are known as far as they can be.

@@ -95,8 +95,9 @@ impl Inlet {
     }
 
     /// Receives no more.
-    pub fn close(self) {
+    pub fn close(mut self) {
         self.source.close();
+        while self.source.drain() {}
     }
 }
 

@@ -27,6 +27,14 @@ impl Queue {
         }
     }
 
+    /// In front of all.
+    pub(super) fn push_first(&mut self, index: usize) {
+        self.push(index);
+        if self.order.back() == Some(&index) {
+            self.order.rotate_right(1);
+        }
+    }
+
     pub(super) fn pop(&mut self) {
         if let Some(index) = self.order.pop_front() {
             self.queued[index] = false;

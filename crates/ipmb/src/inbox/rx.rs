@@ -1,6 +1,7 @@
 //! What the receiving thread works on.
 
 mod at_once;
+mod labour;
 
 use super::{
     Arrival, Findings, Limits, PairId,
@@ -16,6 +17,7 @@ use crate::{
 };
 use ipmb_core::{EndpointId, ParkId, TypeId};
 use ipmb_lane::{ReadySet, Sleeper};
+use labour::Labour;
 use std::{
     collections::{HashMap, VecDeque},
     time::{Duration, Instant},
@@ -33,8 +35,10 @@ const BURST: u32 = 64;
 const LOOKS: u32 = 32;
 /// and so often that is done before the processor is offered to others each time.
 const ROUNDS: u32 = 8;
-/// So many looks without a message are enough before time limits are looked at.
+/// So many looks without a message are enough before time limits are looked at,
 const PATIENCE: u32 = 1024;
+/// and so many of those that take work.
+const LABOURS: u32 = 64;
 /// So many ids of parked messages are remembered, lest one come twice.
 const REMEMBERED: usize = 4096;
 /// From this size on a payload is moved instead of copied, in bytes.
@@ -67,6 +71,7 @@ pub(super) struct Rx {
     turn: usize,
     burst: u32,
     queue: Queue,
+    labour: Labour,
     since_scan: u32,
     /// So many messages may be [received at once](Self::receive_at_once) from this source. They are in
     /// `burst` and `since_scan` already.
@@ -108,6 +113,7 @@ impl Rx {
             turn: 0,
             burst: 0,
             queue: Queue::default(),
+            labour: Labour::default(),
             since_scan: 0,
             express: (0, 0),
             replies: 0,
@@ -134,8 +140,25 @@ impl Rx {
             return Ok(Next::Message(incoming));
         }
         let longest = self.limits.message.saturating_add(ENVELOPE as u64);
+        let mut labours = 0;
         for _ in 0..PATIENCE {
-            let Some(index) = self.pick() else { break };
+            let is_due = self.labour.is_due();
+            let picked = if is_due { None } else { self.pick() };
+            let Some(index) = picked else {
+                labours += 1;
+                match self.labour(longest)? {
+                    Some(Pull::Message(incoming)) => {
+                        self.since_scan += 1;
+                        if incoming.parked.as_ref().is_none_or(|id| self.is_new(**id)) {
+                            return Ok(Next::Message(incoming));
+                        }
+                    }
+                    None if !is_due => break,
+                    _ if labours >= LABOURS => break,
+                    _ => {}
+                }
+                continue;
+            };
             let Some(source) = self.sources[index].as_mut() else {
                 self.pass(index, false);
                 continue;
@@ -158,11 +181,16 @@ impl Rx {
                     self.prepare_express();
                     return Ok(Next::Message(incoming));
                 }
+                Ok(Pull::More) if source.is_laborious() => {
+                    self.pass(index, false);
+                    self.labour.add(index);
+                }
                 Ok(Pull::More) => {}
                 Ok(Pull::Nothing) => self.pass(index, false),
                 Err(PullError::Resources(error)) => {
                     // The others are not to wait for it.
-                    self.pass(index, true);
+                    self.pass(index, false);
+                    self.line_up(index);
                     return Err(RecvError::Resources(error));
                 }
                 Err(PullError::Malformed(why)) => self.cut_off(index, &why),
@@ -327,10 +355,7 @@ impl Rx {
             };
             source.tidy_regions();
             if source.has_news() {
-                if !self.few() {
-                    self.queue.push(index);
-                }
-                self.scanned = false;
+                self.line_up(index);
             } else if source.is_finished() {
                 self.remove(index);
             }
@@ -338,7 +363,9 @@ impl Rx {
     }
 
     pub(super) fn has_news(&self) -> bool {
-        !self.parked.is_empty() || self.sources.iter().flatten().any(Source::has_news)
+        !self.parked.is_empty()
+            || !self.labour.leaving().is_empty()
+            || self.sources.iter().flatten().any(Source::has_news)
     }
 
     /// Whether there is something to read from one endpoint.
@@ -422,10 +449,11 @@ impl Rx {
         let mut askers = std::mem::take(&mut self.askers);
         for source in &mut self.sources {
             if let Some(source) = source.take() {
-                let endpoint = source.endpoint;
-                askers.extend(source.close().then_some(endpoint));
+                askers.extend(source.has_ever_asked().then_some(source.endpoint));
+                self.labour.see_off(source);
             }
         }
+        self.labour.finish();
         askers
     }
 
@@ -484,7 +512,8 @@ impl Rx {
             let count = self.sources.len();
             for step in 0..count {
                 let index = (self.turn + step) % count;
-                if self.sources[index].as_ref().is_some_and(Source::has_news) {
+                let is_it = |source: &Source| source.has_news() && !source.is_laborious();
+                if self.sources[index].as_ref().is_some_and(is_it) {
                     if index != self.turn {
                         self.turn = index;
                         self.burst = 0;
@@ -497,7 +526,15 @@ impl Rx {
         if self.queue.is_empty() {
             self.take_ready();
         }
-        self.queue.front()
+        while let Some(index) = self.queue.front() {
+            let source = self.sources.get(index).and_then(Option::as_ref);
+            if !source.is_some_and(Source::is_laborious) {
+                return Some(index);
+            }
+            self.queue.pop();
+            self.labour.add(index);
+        }
+        None
     }
 
     /// Ends the turn of a source.
@@ -529,6 +566,9 @@ impl Rx {
     }
 
     fn glance(&self) -> bool {
+        if !self.labour.is_empty() {
+            return true;
+        }
         if self.few() {
             return self.sources.iter().flatten().any(Source::has_news);
         }
@@ -571,7 +611,7 @@ impl Rx {
         if let Some(source) = self.sources[index].take() {
             self.statistics.dropped += source.dropped();
             self.by_id.retain(|_, at| *at != index);
-            source.close();
+            self.labour.see_off(source);
         }
     }
 }

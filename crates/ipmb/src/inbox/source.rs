@@ -31,6 +31,10 @@ const FEWEST_REGIONS: usize = 64;
 /// So many packets are read in search of one: more than fit into a channel, and a sender that keeps
 /// to the protocol has sent it before.
 const MOST_PACKETS: usize = 4096;
+/// What is done at a time before others get their turn: messages that are thrown away,
+const DRAINED: usize = 64;
+/// and regions that are mapped, or let go of.
+const REGIONS: usize = 128;
 
 pub(super) struct Source {
     pub(super) endpoint: EndpointId,
@@ -47,8 +51,10 @@ pub(super) struct Source {
     offered: u32,
     /// What was offered last, while there is no memory to map it.
     unmapped: Option<[OwnedObject; 2]>,
-    /// The channel could not be read for want of something, and there may be a first lane in it.
-    starved: bool,
+    /// The channel is not read to its end, and there may be a first lane in it.
+    unread: bool,
+    /// Packets that were read in search of what is not found yet.
+    searched: usize,
     /// Packets from the channel that are not read yet.
     packets: VecDeque<SmallPacket>,
     /// So many came at once the last time.
@@ -68,6 +74,8 @@ pub(super) struct Source {
     /// A message whose objects could not be taken over yet.
     stalled: Option<(Stalled, Vec<u8>)>,
     pub(super) gone: bool,
+    /// Nothing more is received: so many more lanes are read at most, and closed at once.
+    closed: Option<usize>,
     /// It has sent a request.
     asked: bool,
     dropped_before: u64,
@@ -96,6 +104,16 @@ pub(super) enum Pull {
     Message(Incoming),
     /// Something was done, look again.
     More,
+    Nothing,
+}
+
+/// What came of reading the channel in search of something.
+#[derive(PartialEq, Eq)]
+enum Search {
+    Found,
+    /// What has arrived together is read. There may be more, and others have their turn first.
+    Later,
+    /// All is read.
     Nothing,
 }
 
@@ -138,7 +156,8 @@ impl Source {
             lanes: VecDeque::new(),
             offered: 0,
             unmapped: None,
-            starved: false,
+            unread: false,
+            searched: 0,
             packets: VecDeque::new(),
             arrived: 0,
             objects: VecDeque::new(),
@@ -149,6 +168,7 @@ impl Source {
             tidy_at: FEW_REGIONS,
             stalled: None,
             gone: false,
+            closed: None,
             asked: false,
             dropped_before: 0,
         }
@@ -159,8 +179,20 @@ impl Source {
     pub(super) fn has_news(&self) -> bool {
         match self.lanes.front() {
             Some(lane) => lane.has_news() || lane.is_retired() || self.stalled.is_some(),
-            None => self.starved,
+            None => self.unread,
         }
+    }
+
+    /// Whether it takes more work than one look until something comes of its news, if anything: those
+    /// of whom that is not so are not to wait for it.
+    #[inline]
+    pub(super) fn is_laborious(&self) -> bool {
+        self.searched > 0 || (self.unread && self.lanes.is_empty())
+    }
+
+    /// Whether it has objects here whose message is not.
+    pub(super) fn has_objects_waiting(&self) -> bool {
+        self.waiting > 0
     }
 
     /// Whether nothing can ever come from here again.
@@ -219,7 +251,7 @@ impl Source {
                 Stalled::Unopened(tag) => self.open_tagged(tag, buffer),
             };
         }
-        if self.lanes.is_empty() && self.starved {
+        if self.lanes.is_empty() && self.unread {
             self.channel_news()?;
             return Ok(Pull::More);
         }
@@ -258,9 +290,13 @@ impl Source {
     /// Opens a message behind whose payload there are references to what was lent.
     fn open_lent(&mut self, tag: u16, buffer: &mut Vec<u8>) -> Result<Pull, PullError> {
         match self.take_views(buffer) {
-            Ok((views, len)) => {
+            Ok(Some((views, len))) => {
                 buffer.truncate(len);
                 self.open(tag & !LoanRef::TAG_BIT, buffer, views)
+            }
+            Ok(None) => {
+                self.stalled = Some((Stalled::Unopened(tag), std::mem::take(buffer)));
+                Ok(Pull::More)
             }
             Err(PullError::Resources(error)) => {
                 self.stalled = Some((Stalled::Unopened(tag), std::mem::take(buffer)));
@@ -302,33 +338,36 @@ impl Source {
         Some(len)
     }
 
-    /// What a message refers to, and the length of what precedes the references.
-    fn take_views(&mut self, message: &[u8]) -> Result<(Views, usize), PullError> {
+    /// What a message refers to, and the length of what precedes the references. `None`: it is not all
+    /// found yet.
+    fn take_views(&mut self, message: &[u8]) -> Result<Option<(Views, usize)>, PullError> {
         let (references, len) = LoanRef::split(message)?;
         for reference in references.iter() {
-            self.be_shown(&reference)?;
+            if !self.be_shown(&reference)? {
+                return Ok(None);
+            }
         }
         // Only now that nothing can get in between: what is made here is given back when dropped.
         let mut views = Views::new();
         for reference in references.iter() {
             views.push(self.loans.view(&reference).ok_or(Malformed::Loans)?);
         }
-        Ok((views, len))
+        Ok(Some((views, len)))
     }
 
-    /// Reads the channel until what a message refers to is there.
-    fn be_shown(&mut self, reference: &LoanRef) -> Result<(), PullError> {
-        for _ in 0..MOST_PACKETS {
-            match self.loans.prepare(reference) {
-                Ok(true) => return Ok(()),
-                // A sender shows what it lends before it publishes the message.
-                Ok(false) if self.read_channel()? => {}
-                Ok(false) => return Err(Malformed::Loans.into()),
-                Err(MapError::Io(error)) => return Err(PullError::Resources(error)),
-                Err(_) => return Err(Malformed::Loans.into()),
-            }
+    /// Reads the channel until what a message refers to is there; `false`: not yet.
+    fn be_shown(&mut self, reference: &LoanRef) -> Result<bool, PullError> {
+        let search = self.search(|source| match source.loans.prepare(reference) {
+            Ok(is_there) => Ok(is_there),
+            Err(MapError::Io(error)) => Err(PullError::Resources(error)),
+            Err(_) => Err(Malformed::Loans.into()),
+        })?;
+        match search {
+            Search::Found => Ok(true),
+            Search::Later => Ok(false),
+            // A sender shows what it lends before it publishes the message.
+            Search::Nothing => Err(Malformed::Loans.into()),
         }
-        Err(Malformed::Flood.into())
     }
 
     #[inline]
@@ -394,19 +433,13 @@ impl Source {
         }
     }
 
-    /// Reads what the channel holds in front of the first lane.
+    /// Reads what the channel holds in front of the first lane, or some of it.
     pub(super) fn channel_news(&mut self) -> Result<(), PullError> {
-        for _ in 0..MOST_PACKETS {
-            if !self.lanes.is_empty() {
-                return Ok(());
-            }
-            let read = self.read_channel();
-            self.starved = matches!(read, Err(PullError::Resources(_)));
-            if !read? {
-                return Ok(());
-            }
-        }
-        Err(Malformed::Flood.into())
+        // So it is, too, when the channel cannot be read for want of something.
+        self.unread = true;
+        let search = self.search(|source| Ok(!source.lanes.is_empty()))?;
+        self.unread = search == Search::Later;
+        Ok(())
     }
 
     /// Lets go of regions that nobody holds any more: they can never be referred to again, unless they
@@ -428,25 +461,53 @@ impl Source {
         }
     }
 
-    /// Receives no more. What is unread is taken and dropped, so that its holds are given back.
-    /// Returns whether the sender has ever asked something.
-    pub(super) fn close(mut self) -> bool {
+    /// Receives no more. What is unread is for [`drain`](Self::drain).
+    pub(super) fn close(&mut self) {
+        // A lane that is closed comes to an end, whether its sender stops or not; the number of lanes
+        // is bounded.
+        self.closed = Some(packets::MOST_LANES);
         for lane in &mut self.lanes {
             lane.close();
         }
+        self.ring_for_room();
+    }
+
+    /// Takes some of what is unread and drops it, so that its holds are given back; then what else there
+    /// is. To be called when it is closed, as long as it returns `true`: until nothing is left.
+    pub(super) fn drain(&mut self) -> bool {
         let mut buffer = Vec::new();
-        // A lane that is closed comes to an end, whether its sender stops or not; the number of lanes
-        // is bounded.
-        while let Ok(Pull::Message(_) | Pull::More) = self.pull(&mut buffer, u64::MAX) {}
-        if let Some(room) = &self.room {
-            room.ring();
+        for _ in 0..DRAINED {
+            match self.pull(&mut buffer, u64::MAX) {
+                Ok(Pull::Message(_)) => {}
+                Ok(Pull::More) => return true,
+                Ok(Pull::Nothing) | Err(_) => return self.dissolve(),
+            }
         }
+        true
+    }
+
+    /// Drops a part of what is not to be read any more.
+    fn dissolve(&mut self) -> bool {
+        self.stalled = None;
+        self.unread = false;
+        if self.lanes.pop_front().is_some() {
+            return true;
+        }
+        let some: Vec<RegionId> = self.regions.keys().take(REGIONS).copied().collect();
+        for region in &some {
+            self.regions.remove(region);
+        }
+        !self.regions.is_empty()
+    }
+
+    /// Whether the sender has ever asked something.
+    pub(super) fn has_ever_asked(&self) -> bool {
         self.asked
     }
 
     fn complete(&mut self, mut pending: Pending, buffer: &mut Vec<u8>) -> Result<Pull, PullError> {
         match self.attach_objects(&mut pending) {
-            Ok(()) => {
+            Ok(true) => {
                 let attached = pending.attached.unwrap_or_default();
                 let mut message = attached.assemble(
                     self.endpoint,
@@ -457,20 +518,20 @@ impl Source {
                 message.views = pending.views;
                 Ok(Pull::Message(message))
             }
-            Err(PullError::Resources(error)) => {
+            Err(error @ PullError::Malformed(_)) => Err(error),
+            unfinished => {
                 let stalled = Stalled::Attached(Box::new(pending));
                 self.stalled = Some((stalled, std::mem::take(buffer)));
-                Err(PullError::Resources(error))
+                unfinished.map(|_| Pull::More)
             }
-            Err(error) => Err(error),
         }
     }
 
-    /// Takes the objects of a message over, and opens its regions.
-    fn attach_objects(&mut self, pending: &mut Pending) -> Result<(), PullError> {
+    /// Takes the objects of a message over, and opens its regions; `false`: not all of them yet.
+    fn attach_objects(&mut self, pending: &mut Pending) -> Result<bool, PullError> {
         let beside = pending.header.objects_beside();
         if beside == 0 {
-            return Ok(());
+            return Ok(true);
         }
         // Each look at all of them is paid for by as many new ones.
         if self.regions.len() >= self.tidy_at {
@@ -479,26 +540,25 @@ impl Source {
             self.let_go_of_regions(|_| true);
         }
         if pending.attached.is_none() {
-            let objects = self.collect(pending.sequence, beside)?;
+            let Some(objects) = self.collect(pending.sequence, beside)? else {
+                return Ok(false);
+            };
             pending.attached = Some(Attached::new(&pending.header, objects));
         }
-        if let Some(attached) = &mut pending.attached {
-            attached
-                .open_regions(&pending.header, &mut self.regions, most_regions())
-                .map_err(PullError::Resources)?;
-        }
-        Ok(())
+        let Some(attached) = &mut pending.attached else {
+            return Ok(true);
+        };
+        attached
+            .open_regions(&pending.header, &mut self.regions, most_regions(), REGIONS)
+            .map_err(PullError::Resources)
     }
 
     fn next_lane(&mut self) -> Result<Pull, PullError> {
-        // A sender offers the next lane before it retires one.
-        let mut packets = 0;
-        while self.lanes.len() < 2 {
-            packets += 1;
-            if packets > MOST_PACKETS {
-                return Err(Malformed::Flood.into());
-            }
-            if !self.read_channel()? {
+        match self.search(|source| Ok(source.lanes.len() > 1))? {
+            Search::Found => {}
+            Search::Later => return Ok(Pull::More),
+            // A sender offers the next lane before it retires one.
+            Search::Nothing => {
                 return Err(Malformed::BadLane("the next one is missing".into()).into());
             }
         }

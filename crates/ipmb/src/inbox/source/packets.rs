@@ -1,6 +1,6 @@
 //! What comes from a sender beside its lanes: objects, and lanes.
 
-use super::{Malformed, PullError, Source};
+use super::{MOST_PACKETS, Malformed, PullError, Search, Source};
 use crate::{
     Quota,
     memory::Shared,
@@ -20,47 +20,72 @@ pub(super) const MOST_LANES: usize = 32;
 const _: () = assert!(PairPacket::LEN <= SMALL_PACKET);
 
 impl Source {
-    /// Reads the channel until the objects of a message are all there.
+    /// Reads the channel until something is there, or until what has arrived together is read: then others
+    /// have their turn.
+    pub(super) fn search(
+        &mut self,
+        is_there: impl Fn(&mut Self) -> Result<bool, PullError>,
+    ) -> Result<Search, PullError> {
+        let mut has_looked = false;
+        loop {
+            if is_there(self)? {
+                self.searched = 0;
+                return Ok(Search::Found);
+            }
+            if has_looked && self.packets.is_empty() {
+                return Ok(Search::Later);
+            }
+            has_looked = true;
+            if self.searched >= MOST_PACKETS {
+                return Err(Malformed::Flood.into());
+            }
+            if !self.read_channel()? {
+                return Ok(Search::Nothing);
+            }
+        }
+    }
+
+    /// Reads the channel until the objects of a message are all there; `None`: not yet.
     pub(super) fn collect(
         &mut self,
         sequence: u64,
         count: u64,
-    ) -> Result<Vec<OwnedObject>, PullError> {
+    ) -> Result<Option<Vec<OwnedObject>>, PullError> {
         if count > MOST_OBJECTS as u64 {
             return Err(Malformed::TooManyObjects(count).into());
         }
-        let mut packets = 0;
-        loop {
-            // What belongs to earlier messages belongs to messages that were given up.
-            while self.objects.front().is_some_and(|(of, _)| *of < sequence) {
-                self.next_objects();
-            }
-            packets += 1;
-            if packets > super::MOST_PACKETS {
-                return Err(Malformed::Flood.into());
-            }
-            let packets = self.objects.iter().take_while(|(of, _)| *of == sequence);
-            if packets
-                .map(|(_, objects)| objects.len() as u64)
-                .sum::<u64>()
-                >= count
-            {
-                break;
-            }
+        match self.search(|source| source.has_objects(sequence, count)) {
+            Ok(Search::Found) => Ok(Some(self.take_objects(count))),
+            Ok(Search::Later) => Ok(None),
             // A sender hands the objects over before it publishes the message.
-            let later = self.objects.back().is_some_and(|(of, _)| *of != sequence);
-            match self.read_channel() {
-                Ok(true) if !later => {}
-                Ok(_) => return Err(Malformed::Objects.into()),
-                // It may wait until there are some, if it leaves others their share.
-                Err(PullError::Resources(error))
-                    if is_out_of_descriptors(&error) && self.waiting > descriptor_limit() / 2 =>
-                {
-                    return Err(Malformed::TooManyObjects(count).into());
-                }
-                Err(error) => return Err(error),
+            Ok(Search::Nothing) => Err(Malformed::Objects.into()),
+            // It may wait until there are some, if it leaves others their share.
+            Err(PullError::Resources(error))
+                if is_out_of_descriptors(&error) && self.waiting > descriptor_limit() / 2 =>
+            {
+                Err(Malformed::TooManyObjects(count).into())
             }
+            Err(error) => Err(error),
         }
+    }
+
+    /// Whether so many objects of a message are there, as far as the channel was read.
+    fn has_objects(&mut self, sequence: u64, count: u64) -> Result<bool, PullError> {
+        // What belongs to earlier messages belongs to messages that were given up.
+        while self.objects.front().is_some_and(|(of, _)| *of < sequence) {
+            self.next_objects();
+        }
+        let packets = self.objects.iter().take_while(|(of, _)| *of == sequence);
+        let there: u64 = packets.map(|(_, objects)| objects.len() as u64).sum();
+        // Those of a later message come behind all of this one.
+        if there < count && self.objects.back().is_some_and(|(of, _)| *of != sequence) {
+            return Err(Malformed::Objects.into());
+        }
+        Ok(there >= count)
+    }
+
+    /// The objects of the next message, so many of them.
+    fn take_objects(&mut self, count: u64) -> Vec<OwnedObject> {
         let mut all = Vec::new();
         while (all.len() as u64) < count
             && let Some(objects) = self.next_objects()
@@ -71,7 +96,7 @@ impl Source {
             }
         }
         all.truncate(count as usize);
-        Ok(all)
+        all
     }
 
     fn next_objects(&mut self) -> Option<Vec<OwnedObject>> {
@@ -88,6 +113,7 @@ impl Source {
         let Some(packet) = self.next_packet()? else {
             return Ok(false);
         };
+        self.searched += 1;
         let kind = PairPacket::parse(packet.bytes()).ok_or(Malformed::Packet)?;
         let objects = packet.into_objects();
         match kind {
@@ -150,7 +176,7 @@ impl Source {
 
     fn attach_lane(&mut self, objects: [OwnedObject; 2]) -> Result<(), PullError> {
         let bad = |why: &dyn std::fmt::Display| Malformed::BadLane(why.to_string());
-        if self.lanes.len() >= MOST_LANES {
+        if self.lanes.len() >= MOST_LANES || self.closed == Some(0) {
             return Err(bad(&"there are too many already").into());
         }
         if self.room.is_none()
@@ -167,7 +193,7 @@ impl Source {
             Err(MapError::Io(error)) if is_lack(&error) => return self.lack(objects, error),
             Err(error) => return Err(bad(&error).into()),
         };
-        let lane =
+        let mut lane =
             Consumer::attach(Shared::new(mapping), self.slot).map_err(|error| bad(&error))?;
         if lane.capacity() > self.mapped().left() {
             let Quota { used, limit } = self.mapped();
@@ -176,6 +202,10 @@ impl Source {
                 lane.capacity()
             );
             return Err(bad(&why).into());
+        }
+        if let Some(left) = &mut self.closed {
+            *left -= 1;
+            lane.close();
         }
         let [_, room] = objects;
         self.room.get_or_insert_with(|| Doorbell::from(room));

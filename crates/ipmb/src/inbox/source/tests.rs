@@ -41,6 +41,16 @@ fn declare(producer: &mut Producer<Shared>, type_id: TypeId) {
     send(producer, LaneMessage::TAG, &declaration);
 }
 
+/// What comes of pulling until something comes of it.
+fn pull_on(source: &mut Source) -> Result<Pull, PullError> {
+    loop {
+        match source.pull(&mut Vec::new(), 1 << 20) {
+            Ok(Pull::More) => {}
+            other => return other,
+        }
+    }
+}
+
 /// The types and payloads of all messages, until there are no more or one is malformed.
 fn pull_all(source: &mut Source) -> (Vec<(TypeId, Vec<u8>)>, Option<FrameError>) {
     let (mut messages, mut buffer) = (Vec::new(), Vec::new());
@@ -80,7 +90,7 @@ fn objects_of_a_message_may_come_in_several_packets_and_behind_those_of_one_give
     send_with_objects(&mut producer, 3, 1);
     send_with_objects(&mut producer, 1, 2);
     for count in [3, 1] {
-        match source.pull(&mut Vec::new(), 1 << 20) {
+        match pull_on(&mut source) {
             Ok(Pull::Message(incoming)) => assert_eq!(incoming.objects.len(), count),
             _ => panic!("a message was expected"),
         }
@@ -98,7 +108,7 @@ fn objects_that_are_missing_are_malformed() {
             .try_send(&packet, &vec![bell.as_fd(); count])
             .unwrap();
         send_with_objects(&mut producer, 2, 1);
-        let pulled = source.pull(&mut Vec::new(), 1 << 20);
+        let pulled = pull_on(&mut source);
         assert!(matches!(pulled, Err(PullError::Malformed(_))));
     }
 }
@@ -293,7 +303,7 @@ fn more_bytes_of_lanes_than_a_sender_needs_are_malformed() {
 
 #[test]
 fn who_is_cut_off_is_not_read_for_as_long_as_it_writes() {
-    let (mut producer, source) = lane();
+    let (mut producer, mut source) = lane();
     let frame = MessageHeader::encode_fixed(TYPE);
     while producer.reserve(frame.len()).is_ok() {
         send(&mut producer, LaneMessage::TAG, &frame);
@@ -302,6 +312,7 @@ fn who_is_cut_off_is_not_read_for_as_long_as_it_writes() {
     std::thread::scope(|scope| {
         scope.spawn(move || {
             source.close();
+            while source.drain() {}
             closing.send(()).unwrap();
         });
         // A sender that sees that the lane is closed and does not care.
@@ -313,4 +324,71 @@ fn who_is_cut_off_is_not_read_for_as_long_as_it_writes() {
     });
     let most = 2 * FIRST_CAPACITY as u64 + 64;
     assert!(producer.consumed() <= most, "{}", producer.consumed());
+}
+
+#[test]
+fn one_look_takes_no_longer_than_what_has_arrived_together() {
+    let (channel, mut producer, mut source) = line();
+    let null = File::open("/dev/null").unwrap();
+    let packet = PairPacket::Objects { sequence: 1 }.encode();
+    // Of a message that does not come; the one that comes is said to have some, too.
+    let mut sent = 0;
+    while sent < 8 && channel.try_send(&packet, &[null.as_fd(); 100]).is_ok() {
+        sent += 1;
+    }
+    assert!(sent > 4, "{sent} packets fit");
+    send_with_objects(&mut producer, 1, 2);
+    let mut buffer = Vec::new();
+    for _ in 0..sent {
+        let pulled = source.pull(&mut buffer, 1 << 20);
+        assert!(matches!(pulled, Ok(Pull::More)));
+        assert!(source.is_laborious() && source.has_news());
+        assert!(source.waiting <= 100, "{} at once", source.waiting);
+    }
+    let pulled = source.pull(&mut buffer, 1 << 20);
+    assert!(matches!(
+        pulled,
+        Err(PullError::Malformed(Malformed::Objects))
+    ));
+}
+
+#[test]
+fn who_is_cut_off_is_not_read_in_ever_new_lanes() {
+    let (channel, mut producer, mut source) = line();
+    let room = Doorbell::create().unwrap();
+    source.close();
+    let mut lanes = 0;
+    for number in 1..1000 {
+        let (object, mapping) =
+            create_memory(Purpose::Shared, memory_len(FIRST_CAPACITY), false).unwrap();
+        let next = Producer::create(Shared::new(mapping), false).unwrap();
+        let packet = PairPacket::Lane { number }.encode();
+        let objects = [object.as_fd(), room.as_fd()];
+        let offered = channel.try_send(&packet, &objects).is_ok();
+        std::mem::replace(&mut producer, next).retire();
+        if !offered || !source.drain() {
+            break;
+        }
+        lanes = number;
+    }
+    assert!(lanes < 40, "{lanes} lanes");
+    while source.drain() {}
+}
+
+#[test]
+fn regions_are_let_go_of_a_few_at_a_time() {
+    let (_producer, mut source) = lane();
+    for _ in 0..3 * REGIONS {
+        let block = Block::create(1, false).unwrap();
+        source.regions.insert(block.id(), block);
+    }
+    source.close();
+    let mut parts = 0;
+    let mut left = source.regions.len();
+    while source.drain() {
+        parts += 1;
+        assert!(left - source.regions.len() <= REGIONS);
+        left = source.regions.len();
+    }
+    assert!(parts > 2 && source.regions.is_empty());
 }

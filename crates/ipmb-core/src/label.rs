@@ -56,6 +56,13 @@ impl Label {
         self.0.iter().map(SmolStr::len).sum()
     }
 
+    /// How many bytes it takes in postcard's encoding.
+    pub(crate) fn encoded_len(&self) -> usize {
+        let number = |number: usize| (number | 1).ilog2() as usize / 7 + 1;
+        let words = self.0.iter().map(|word| number(word.len()) + word.len());
+        number(self.0.len()) + words.sum::<usize>()
+    }
+
     fn position(&self, word: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|held| held.as_str().cmp(word))
     }
@@ -105,6 +112,23 @@ mod tests {
         assert_eq!(label, Label::from(["a", "b"]));
     }
 
+    #[test]
+    fn the_length_of_long_labels_is_known_without_encoding_them() {
+        for (count, len) in [
+            (1, 127),
+            (1, 128),
+            (127, 9),
+            (128, 9),
+            (1, 16_384),
+            (20_000, 7),
+        ] {
+            let words = (0..count).map(|number| format!("{number:0>len$}"));
+            let label = Label::from(words);
+            let wire = postcard::to_stdvec(&label).unwrap();
+            assert_eq!(label.encoded_len(), wire.len());
+        }
+    }
+
     proptest! {
         #[test]
         fn behaves_like_a_set(changes in prop::collection::vec((any::<bool>(), "[a-d]{0,2}"), 0..40)) {
@@ -123,6 +147,7 @@ mod tests {
             prop_assert!(!label.contains("x"));
             prop_assert_eq!(&label, &Label::from(&model));
             let wire = postcard::to_stdvec(&label).unwrap();
+            prop_assert_eq!(label.encoded_len(), wire.len());
             prop_assert_eq!(postcard::from_bytes::<Label>(&wire).unwrap(), label);
         }
     }

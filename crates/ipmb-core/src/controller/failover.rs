@@ -17,12 +17,11 @@ impl Controller {
     /// Publishes the members of the last controller: they stay routable while they come back.
     pub(super) fn inherit(&mut self, inherited: &Directory, now: u64, out: &mut Vec<Output>) {
         for member in inherited.iter() {
-            let record = Record::Join(member.clone());
             let is_full = self.directory.len() >= self.settings.quotas.members;
-            if is_full || self.has_room_for(&record, member.uid).is_err() {
+            if is_full || self.has_room_for(member.cost(), member.uid).is_err() {
                 break;
             }
-            self.note(record);
+            self.note(Record::Join(member.clone()));
             let patience = match member.pid {
                 0 => self.settings.grace,
                 _ => self.settings.patience,

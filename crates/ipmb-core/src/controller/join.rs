@@ -208,21 +208,21 @@ impl Controller {
             let limit = quotas.members_per_user as u64;
             return Err(RefuseReason::TooManyOfUser { limit });
         }
-        let record = Record::Join(Member {
+        let bare = Member {
             id,
             order: u64::MAX,
             pid: who.0,
             uid: who.1,
-            label: registration.label.clone(),
+            label: Label::default(),
             receiving: registration.receiving,
             limits: registration.limits,
-        });
-        self.has_room_for(&record, who.1)
+        };
+        self.has_room_for(bare.cost_with(&registration.label), who.1)
     }
 
-    /// Whether the directory takes one more of a user.
-    pub(super) fn has_room_for(&self, record: &Record, uid: u32) -> Result<(), RefuseReason> {
-        let wanted = record.cost() as u64;
+    /// Whether the directory takes one more of a user, at this [`Member::cost`].
+    pub(super) fn has_room_for(&self, cost: usize, uid: u32) -> Result<(), RefuseReason> {
+        let wanted = cost as u64;
         for whose in [Whose::Bus, Whose::User] {
             let quota = self.directory_of(whose, uid);
             if wanted > quota.left() {

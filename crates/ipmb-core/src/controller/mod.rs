@@ -34,7 +34,7 @@ pub use strain::{Strain, Strained};
 
 use crate::{
     Credential, Directory, Doorkeeper, DoorkeeperStep, EndpointId, HandshakeError,
-    MAX_HANDSHAKE_PACKET, ParkId, Record, ToController, ToMember,
+    MAX_HANDSHAKE_PACKET, Member, ParkId, Record, ToController, ToMember,
     parking::{Delivered, Parking},
 };
 use connections::{Connections, State};
@@ -378,11 +378,11 @@ impl Controller {
 
     /// Takes note of a change of the directory.
     fn note(&mut self, record: Record) {
-        let (Record::Join(crate::Member { id, .. }) | Record::Leave(id) | Record::Receiving(id, _)) =
+        let (Record::Join(Member { id, .. }) | Record::Leave(id) | Record::Receiving(id, _)) =
             record;
         let size = |directory: &Directory| {
-            let member = directory.get(id).cloned()?;
-            Some((member.uid, Record::Join(member).cost()))
+            let member = directory.get(id)?;
+            Some((member.uid, member.cost()))
         };
         let before = size(&self.directory);
         if let Record::Join(member) = &record {

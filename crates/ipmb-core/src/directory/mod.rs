@@ -13,6 +13,11 @@ use smol_str::SmolStr;
 use crate::{EndpointId, LabelOp, SelectorMode};
 pub use record::{Member, Record, RecordError};
 
+/// A label of more words is looked into whenever somebody is looked for, which takes no longer than to compare
+/// a few words. To take note of where each of its words is takes a hundred times as long as to read it: with a
+/// directory full of such labels, everybody would be busy with that.
+const FEW_WORDS: usize = if cfg!(test) { 2 } else { 64 };
+
 /// A member's place in join order. Orders are unique; the id is there in case a controller lies.
 type Place = (u64, EndpointId);
 
@@ -27,6 +32,8 @@ pub struct Directory {
     orders: BTreeMap<EndpointId, u64>,
     // Where each word of a label is, so that addressing one word does not look at everybody.
     words: BTreeMap<SmolStr, BTreeSet<Place>>,
+    // Those with more words than that.
+    wordy: BTreeSet<Place>,
 }
 
 impl Directory {
@@ -81,27 +88,30 @@ impl Directory {
     /// them, or the one that joined first. In the order they joined.
     ///
     /// An expression that requires a word (a leaf, alone or joined to others by `and`) is tried on the
-    /// members that have the word, any other on all members.
+    /// members that have the word and on those with many words, any other on all members.
     pub fn matching(&self, op: &LabelOp, mode: SelectorMode) -> SmallVec<[EndpointId; 4]> {
         let limit = match mode {
             SelectorMode::Unicast => 1,
             SelectorMode::Multicast => usize::MAX,
         };
         let matches = |member: &&Member| member.receiving && op.validate(&member.label);
-        match self.narrow(op) {
+        let places = match self.narrow(op) {
             Candidates::All => {
                 let members = self.iter().filter(matches);
-                members.map(|member| member.id).take(limit).collect()
+                return members.map(|member| member.id).take(limit).collect();
             }
-            Candidates::At(places) => {
-                let members = places.iter().filter_map(|place| self.members.get(place));
-                let members = members.map(Box::as_ref).filter(matches);
-                members.map(|member| member.id).take(limit).collect()
-            }
-            Candidates::None => SmallVec::new(),
-        }
+            Candidates::At(places) => Some(places),
+            Candidates::None => None,
+        };
+        let is_match = |place: &&Place| (self.members.get(place)).is_some_and(|it| matches(&&**it));
+        let found = places.into_iter().flatten().filter(is_match).take(limit);
+        let wordy = self.wordy.iter().filter(is_match).take(limit);
+        let mut found: SmallVec<[Place; 4]> = found.chain(wordy).copied().collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, id)| id).take(limit).collect()
     }
 
+    /// Where those are who can satisfy an expression, but for the [`wordy`](Self::wordy).
     fn narrow(&self, op: &LabelOp) -> Candidates<'_> {
         let mut fewest = Candidates::All;
         for word in op.required_words() {
@@ -119,8 +129,11 @@ impl Directory {
     fn join(&mut self, member: Member) {
         self.leave(member.id);
         let place = (member.order, member.id);
-        for word in member.label.words() {
-            self.words.entry(word.clone()).or_default().insert(place);
+        match member.label.words() {
+            words if words.len() > FEW_WORDS => drop(self.wordy.insert(place)),
+            words => words.iter().for_each(|word| {
+                self.words.entry(word.clone()).or_default().insert(place);
+            }),
         }
         self.orders.insert(member.id, member.order);
         self.members.insert(place, Box::new(member));
@@ -134,6 +147,9 @@ impl Directory {
         let Some(member) = self.members.remove(&place) else {
             return;
         };
+        if self.wordy.remove(&place) {
+            return;
+        }
         for word in member.label.iter() {
             if let Some(places) = self.words.get_mut(word) {
                 places.remove(&place);

@@ -43,6 +43,26 @@ fn a_word_finds_its_members_without_a_look_at_the_others() {
 }
 
 #[test]
+fn where_each_of_many_words_is_is_not_noted() {
+    let mut directory = Directory::default();
+    for id in 0..3 {
+        let words: Vec<_> = (id..100).map(|number| number.to_string()).collect();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        directory.apply(Record::Join(member(id, 9 - id, &words)));
+    }
+    directory.apply(Record::Join(member(3, 8, &["1"])));
+    assert_eq!(directory.words.len(), 1);
+    let with = |word: &str| directory.matching(&word.into(), SelectorMode::Multicast);
+    let ids = |ids: &[u64]| ids.iter().copied().map(EndpointId).collect::<Vec<_>>();
+    assert_eq!(with("1").to_vec(), ids(&[1, 3, 0]));
+    assert_eq!(with("99").to_vec(), ids(&[2, 1, 0]));
+    assert_eq!(with("100").to_vec(), ids(&[]));
+    directory.apply(Record::Leave(EndpointId(1)));
+    let first = directory.matching(&"1".into(), SelectorMode::Unicast);
+    assert_eq!(first.to_vec(), ids(&[3]));
+}
+
+#[test]
 fn members_that_share_an_order_are_both_there() {
     let mut directory = Directory::default();
     directory.apply(Record::Join(member(1, 5, &["a"])));
@@ -63,9 +83,29 @@ fn a_record_ends_where_it_ends() {
     ));
 }
 
+#[test]
+fn who_has_left_again_is_not_decoded() {
+    let (here, gone) = (member(1, 1, &["here"]), member(2, 2, &["gone"]));
+    let records = [
+        Record::Join(gone.clone()),
+        Record::Leave(EndpointId(1)),
+        Record::Join(here.clone()),
+        Record::Receiving(EndpointId(2), false),
+        Record::Receiving(EndpointId(1), false),
+        Record::Leave(EndpointId(2)),
+        Record::Receiving(EndpointId(1), true),
+    ];
+    let mut bytes: Vec<_> = records.iter().map(Record::encode).collect();
+    bytes.insert(3, vec![9; 20]);
+    let decoded: Vec<_> = Record::decode_all(&bytes).collect();
+    let expected = [1, 2, 4, 5, 6].map(|index: usize| records[index].clone());
+    assert_eq!(decoded, expected);
+}
+
 proptest! {
     #[test]
     fn behaves_like_a_list(records in prop::collection::vec(record(), 0..60), op in op()) {
+        let wire: Vec<_> = records.iter().map(Record::encode).collect();
         let (mut directory, mut model) = (Directory::default(), Vec::new());
         for record in records {
             apply_to_list(&mut model, &record);
@@ -89,6 +129,10 @@ proptest! {
         prop_assert_eq!(multicast.as_slice(), &all[..]);
         let unicast = directory.matching(&op, SelectorMode::Unicast);
         prop_assert_eq!(unicast.as_slice(), &all[..all.len().min(1)]);
+
+        let mut read = Directory::default();
+        Record::decode_all(&wire).for_each(|record| read.apply(record));
+        prop_assert_eq!(&read, &directory);
 
         let mut other = Directory::default();
         other.apply(Record::Join(member(99, 99, &["a"])));
@@ -139,7 +183,7 @@ fn member(id: u64, order: u64, words: &[&str]) -> Member {
 
 fn record() -> impl Strategy<Value = Record> {
     let id = || (0u64..8).prop_map(EndpointId);
-    let join = (0u64..8, 0u64..20, prop::collection::vec("[a-c]", 0..3));
+    let join = (0u64..8, 0u64..20, prop::collection::vec("[a-d]", 0..6));
     let join = join.prop_map(|(id, order, words)| {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         Record::Join(member(id, order, &words))

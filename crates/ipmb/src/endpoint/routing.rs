@@ -306,9 +306,7 @@ impl Routing {
                 return Vec::new();
             }
         };
-        let records = records
-            .iter()
-            .filter_map(|bytes| Record::decode(bytes).ok());
+        let records = Record::decode_all(&records);
         match read {
             LogRead::Unchanged => return Vec::new(),
             LogRead::Snapshot => self.directory.apply_snapshot(records),

@@ -39,7 +39,7 @@ impl Endpoint {
         let uid = directory.get(self.id).map(|member| member.uid);
         let (mut all, mut of_user) = (Share::default(), Share::default());
         for member in directory.iter() {
-            let bytes = Record::Join(member.clone()).cost() as u64;
+            let bytes = member.cost() as u64;
             all.add(bytes);
             if Some(member.uid) == uid {
                 of_user.add(bytes);

@@ -332,11 +332,7 @@ fn read_old_directory(
         Ok(_) => {}
     }
     let mut found = Directory::default();
-    found.apply_snapshot(
-        records
-            .iter()
-            .filter_map(|bytes| Record::decode(bytes).ok()),
-    );
+    found.apply_snapshot(Record::decode_all(&records));
     Ok(Some((found, current)))
 }
 

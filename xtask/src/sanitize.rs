@@ -11,7 +11,7 @@ use crate::steps::target;
 use crate::tool::{Source, Tool};
 use crate::{refuse, root};
 
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The compiler, the source of the standard library, and the sanitizers' runtime where the compiler looks for it.
 pub(crate) const SANITIZERS: Tool = Tool {
@@ -149,24 +149,32 @@ pub(crate) fn run(names: &[&str]) -> ExitCode {
 
 impl Sanitizer {
     fn command(&self, tests: &[&str]) -> Command {
-        let mut path = OsString::from("/usr/bin:");
-        path.push(std::env::var_os("PATH").unwrap_or_default());
-        let mut command = Command::new("/usr/bin/cargo");
+        let mut command = command("test", self.flags, self.name);
         command
-            .args(["test", "--locked", "--no-fail-fast", "--target", TARGET])
-            .arg("-Zbuild-std=std,panic_unwind")
+            .arg("--no-fail-fast")
             .args(tests)
-            .current_dir(root())
-            .env("PATH", path)
-            .env("RUSTC", "/usr/bin/rustc")
-            .env("RUSTDOC", "/usr/bin/rustdoc")
-            .env("RUSTC_BOOTSTRAP", "1")
-            // Those of the toolchain that runs this are not for the other one.
-            .env_remove("RUSTUP_TOOLCHAIN")
-            .env("RUSTFLAGS", self.flags)
-            .env("CARGO_TARGET_DIR", target(self.name))
             .env("CARGO_PROFILE_TEST_DEBUG", "line-tables-only")
             .env(self.options.0, self.options.1);
         command
     }
+}
+
+/// Debian's cargo, told to do something with a sanitizer and a target folder of its own.
+pub(crate) fn command(what: &str, flags: &str, folder: &str) -> Command {
+    let mut path = OsString::from("/usr/bin:");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    let mut command = Command::new("/usr/bin/cargo");
+    command
+        .args([what, "--locked", "--target", TARGET])
+        .arg("-Zbuild-std=std,panic_unwind")
+        .current_dir(root())
+        .env("PATH", path)
+        .env("RUSTC", "/usr/bin/rustc")
+        .env("RUSTDOC", "/usr/bin/rustdoc")
+        .env("RUSTC_BOOTSTRAP", "1")
+        // Those of the toolchain that runs this are not for the other one.
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .env("RUSTFLAGS", flags)
+        .env("CARGO_TARGET_DIR", target(folder));
+    command
 }

@@ -1,6 +1,7 @@
 //! A member that speaks the protocol by itself, and so can lie in every byte of it.
 
 mod dice;
+pub mod mark;
 mod pair;
 
 pub use dice::Dice;

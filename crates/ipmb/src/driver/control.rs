@@ -251,6 +251,7 @@ impl Driver {
         tracing::debug!(order, generation, "the endpoint is on the bus");
         self.membership = Some(membership);
         self.phase = Phase::Member;
+        self.looks = 0;
         self.rebuffed = false;
         self.doubt.settle();
         self.later = None;

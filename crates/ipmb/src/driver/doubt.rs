@@ -19,6 +19,10 @@ const STRANGER_TIME: Duration = Duration::from_millis(100);
 const ROUND_TIME: Duration = Duration::from_millis(100);
 /// How long somebody may have the seat and not serve, before whoever joins is told.
 const VACANT_TIME: Duration = Duration::from_secs(10);
+/// How long until one looks for a controller that nobody has announced, at first,
+const LOOK_TIME: Duration = Duration::from_millis(20);
+/// and after several times.
+const LONGEST_LOOK_TIME: Duration = Duration::from_secs(1);
 /// How long a new controller waits for a survivor of the old one, who may have to ask some strangers first.
 const SETTLE_TIME: Duration = Duration::from_millis(400);
 /// So many are remembered.
@@ -178,6 +182,9 @@ impl Driver {
             Err(error) => return self.lack(error),
         };
         self.endpoint.link().vacant = watch == Watch::Vacant;
+        // The word that somebody serves can be taken out of the watch by any member.
+        let pause = (LOOK_TIME * 2_u32.saturating_pow(self.looks)).min(LONGEST_LOOK_TIME);
+        self.later = Some((Instant::now() + pause, Later::LookAgain));
         if watch == Watch::Vacant {
             self.doubt.settle();
             // Who waits for a controller waits for nobody.

@@ -60,6 +60,8 @@ pub(super) struct Driver {
     room_watched: bool,
     /// The last attempt to be let in failed.
     rebuffed: bool,
+    /// So often we have looked for a controller that nobody has announced.
+    looks: u32,
     doubt: Doubt,
     farewell: Option<Instant>,
 }
@@ -80,6 +82,8 @@ enum Later {
     Seek(ElectionAction),
     /// As from the beginning, since others may listen now.
     AskAgain,
+    /// Whether somebody listens, though nobody has said so.
+    LookAgain,
     GiveUpGreeting,
     ReadControl,
     ParkAgain,
@@ -119,6 +123,7 @@ pub(crate) fn start(endpoint: Arc<Endpoint>, rendezvous: Rendezvous) -> io::Resu
         host: None,
         room_watched: false,
         rebuffed: false,
+        looks: 0,
         doubt: Doubt::default(),
         farewell: None,
         endpoint,
@@ -251,6 +256,7 @@ impl Driver {
                     self.doubt.ask_again();
                     self.seek(self.election.start());
                 }
+                Later::LookAgain => self.look_again(),
                 Later::GiveUpGreeting => self.lose_controller(),
                 Later::ReadControl => self.read_control_again(),
                 Later::ParkAgain => self.endpoint.park_again(&mut self.endpoint.link()),

@@ -94,7 +94,8 @@ impl Driver {
     }
 
     pub(super) fn watch_changed(&mut self) {
-        let busy = matches!(&self.later, Some((_, later)) if !matches!(later, Later::AskAgain));
+        let waits = |later: &Later| matches!(later, Later::AskAgain | Later::LookAgain);
+        let busy = self.later.as_ref().is_some_and(|(_, it)| !waits(it));
         if !matches!(self.phase, Phase::Seeking) || busy {
             return;
         }
@@ -107,6 +108,16 @@ impl Driver {
         };
         let action = self.election.handle(ElectionEvent::Watch(state));
         self.seek(action);
+    }
+
+    /// Looks whether somebody serves.
+    pub(super) fn look_again(&mut self) {
+        self.looks += 1;
+        match self.connect_to_controller() {
+            Ok(channel) => self.greet(channel),
+            Err(ConnectError::NoController | ConnectError::Busy) => self.stand_by(),
+            Err(_) => self.seek(self.election.start()),
+        }
     }
 
     /// The connection to the controller is broken.

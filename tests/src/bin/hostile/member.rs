@@ -29,7 +29,7 @@ const SHOUT_EVERY: u64 = 8;
 /// In the environment: what honest members know, so that nobody else can speak for them.
 pub const SECRET: &str = "IPMB_HOSTILE_SECRET";
 /// How long the receiving thread waits at a time.
-const WAIT: Duration = Duration::from_millis(100);
+const WAIT: Duration = Duration::from_secs(2);
 /// So long a call may take before it has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Formats from here on are not checked: anybody may have sent that.

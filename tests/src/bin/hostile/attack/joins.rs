@@ -1,8 +1,16 @@
 //! Coming and going, and being there.
 
 use super::{Scene, patiently};
+use ipmb::label;
 use ipmb_core::{Label, ToController};
-use ipmb_tests::raw::{Belongings, Failure, Raw};
+use ipmb_tests::{
+    Bus,
+    raw::{Belongings, Failure, Raw, mark::Thief},
+};
+use std::time::{Duration, Instant};
+
+/// A newcomer is let in by then, though nobody tells it that there is a controller.
+const SOON: Duration = Duration::from_secs(2);
 
 /// Asks for the same introduction until it is cut off.
 pub fn introductions(scene: &mut Scene) -> Result<(), Failure> {
@@ -77,4 +85,30 @@ pub fn labels(scene: &mut Scene) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Takes away the word that somebody serves, on a bus of its own where one controller follows the other.
+pub fn mark(scene: &mut Scene) -> Result<(), Failure> {
+    let bus = Bus::new();
+    let join = |affinity| {
+        let options = bus.options(label!("fooled"));
+        ipmb::join::<(), ()>(options.with_controller_affinity(affinity), Some(2 * SOON))
+    };
+    let mut controller = join(true)?;
+    let thief = Thief::start(&bus.path())?;
+    while scene.goes_on() {
+        let next = join(true)?;
+        drop(std::mem::replace(&mut controller, next));
+        let start = Instant::now();
+        drop(join(false)?);
+        scene.tried += 1;
+        let took = start.elapsed();
+        if took > SOON {
+            return Err(format!("a newcomer was let in after {took:?}").into());
+        }
+    }
+    match thief.stop() {
+        0 => Err("nothing was taken away".into()),
+        _ => Ok(()),
+    }
 }

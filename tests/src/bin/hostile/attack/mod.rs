@@ -63,8 +63,8 @@ pub struct Scene {
 const MIB: u64 = 1 << 10;
 /// What the regions of one sender may take: a quarter of the descriptors that there may be.
 const QUARTER: (usize, u64) = (usize::MAX, 64 * MIB);
-/// What one message may take: 4096 objects, and a packet more.
-const MESSAGE: (usize, u64) = (4096 + 4 * 253 + 100, 32 * MIB);
+/// What a message may take (4096 objects, and a packet more) while of each of several others one packet has come.
+const SEVERAL: (usize, u64) = (4096 + 40 * 253, 32 * MIB);
 
 const fn attack(
     name: &'static str,
@@ -214,8 +214,7 @@ pub const ATTACKS: &[Attack] = {
             Any,
             QUARTER,
             regions::many,
-        )
-        .known("its victim maps thousands of regions, and stands still meanwhile"),
+        ),
         attack(
             "loan: forged and of others",
             "alpha",
@@ -241,15 +240,14 @@ pub const ATTACKS: &[Attack] = {
             "side channel: objects of nobody",
             "alpha",
             CutOff,
-            MESSAGE,
+            SEVERAL,
             side::nobody,
-        )
-        .known("its victim takes and closes thousands of descriptors, and stands still meanwhile"),
+        ),
         attack(
             "side channel: objects without end",
             "alpha",
             CutOff,
-            MESSAGE,
+            SEVERAL,
             side::endless,
         ),
         attack(
@@ -279,7 +277,8 @@ pub const ATTACKS: &[Attack] = {
             Any,
             (200, 32 * MIB),
             bells::stolen,
-        ),
+        )
+        .known("who sleeps may sleep on: all who send to it have the same doorbell"),
         attack(
             "control: every bit of real messages",
             "ctrl",
@@ -335,8 +334,14 @@ pub const ATTACKS: &[Attack] = {
             Any,
             (400, 128 * MIB),
             joins::labels,
-        )
-        .known("a directory full of large labels takes everybody long to read"),
+        ),
+        attack(
+            "control: the word that somebody serves taken",
+            "ctrl",
+            Any,
+            (200, 32 * MIB),
+            joins::mark,
+        ),
         attack(
             "parking: 100,000 messages",
             "ctrl",

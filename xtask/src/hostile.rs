@@ -7,6 +7,9 @@ use crate::cargo;
 use crate::sanitize::{self, SANITIZERS, TARGET};
 use crate::steps::target;
 
+/// What was freed is not kept for long, as the memory of members is watched.
+pub(crate) const ASAN_OPTIONS: &str = "detect_stack_use_after_return=1:quarantine_size_mb=4";
+
 /// The program, with arguments of its own.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = cargo(&[

@@ -121,7 +121,9 @@ fn attack(arguments: &[&str]) -> ExitCode {
     let mut command = hostile::command(&arguments);
     if !asan.is_empty() {
         match hostile::sanitized() {
-            Ok(program) => command.arg("--member").arg(program),
+            Ok(program) => command
+                .args(["--member".as_ref(), program.as_os_str()])
+                .env("ASAN_OPTIONS", hostile::ASAN_OPTIONS),
             Err(why) => return refuse(&why),
         };
     }

@@ -132,6 +132,12 @@ pub(crate) fn all() -> Vec<Step> {
             command: cargo(&["xtask", "fuzz", "--seconds", "20", "--seed", "1"]),
         },
         Step {
+            name: "hostile",
+            about: "honest members, and what attackers can do to them",
+            needs: &[],
+            command: xtask(&["hostile"]),
+        },
+        Step {
             name: "soak",
             about: "mixed load for a short time: memory, descriptors and latency stay as they are",
             needs: &[],

@@ -14,7 +14,7 @@ const TICK: Duration = Duration::from_millis(1);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// A thread may be kept from running many times, until it has done what somebody waits for. What happens within this
 /// time counts as one wait.
-const WINDOW: Duration = Duration::from_millis(250);
+const WINDOW: Duration = Duration::from_millis(100);
 
 /// The longest of some times.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use crate::{
 };
 use ipmb_tests::DEADLINE;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     io::Read,
     path::PathBuf,
     process::{Child, Command, ExitCode, Stdio},
@@ -23,6 +23,11 @@ const LONGEST_JOIN: u64 = 2_000_000;
 /// An attack that seems to do harm is tried so often: it counts if it does so each time. (A machine
 /// that stands still for a while does harm, too.)
 const TRIES: usize = 3;
+/// And so often if the machine keeps threads from running for so long, in microseconds.
+const TRIES_WHEN_BUSY: usize = 8;
+const BUSY: u64 = 20_000;
+/// So many times without an attack count.
+const CALM: usize = 5;
 /// What a member may keep after an attack: descriptors, and memory (in KiB) that the allocator has not
 /// given back.
 const KEPT_DESCRIPTORS: usize = 4;
@@ -32,6 +37,7 @@ const KEPT_MEMORY: u64 = 48 << 10;
 const LOOK: Duration = Duration::from_millis(5);
 
 /// What is to be done.
+#[derive(Clone)]
 pub struct Orders {
     milliseconds: u64,
     seed: u64,
@@ -83,19 +89,28 @@ pub fn run(orders: &Orders) -> ExitCode {
     );
     let mut victims = Victims::start(&program);
     let mut table = Table::new();
+    let mut calm = VecDeque::new();
     for attack in attacks {
         let mut tries = 0;
         let row = loop {
-            // How long the same members wait when nobody attacks them, on this machine, now.
-            let mut quiet = measure(&mut victims, &NOBODY, orders, 0);
-            for _ in 0..TRIES {
-                if quiet.longest() > LONGEST_STALL {
-                    quiet = measure(&mut victims, &NOBODY, orders, 0);
-                }
+            // How long the same members wait when nobody attacks them, on this machine, of late.
+            calm.push_back(measure(&mut victims, &NOBODY, orders, 0).longest());
+            if calm.len() > CALM {
+                calm.pop_front();
             }
-            let row = measure(&mut victims, attack, orders, quiet.longest());
+            let quiet = calm.iter().copied().max().unwrap_or(0);
+            // On a busy machine it may take longer until something comes of it.
+            let longer = Orders {
+                milliseconds: orders.milliseconds * (1 + tries as u64),
+                ..orders.clone()
+            };
+            let row = measure(&mut victims, attack, &longer, quiet);
             tries += 1;
-            if row.is_good() || !row.is_alive() || tries >= TRIES {
+            let most = match row.tick > BUSY {
+                true => TRIES_WHEN_BUSY,
+                false => TRIES,
+            };
+            if row.is_good() || !row.is_alive() || tries >= most {
                 break row;
             }
         };

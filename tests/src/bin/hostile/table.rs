@@ -119,8 +119,9 @@ impl Row {
                 .push(format!("{failed} of {visits} visits failed"));
         }
         // Who is attacked shall not stall either, as far as honest members are concerned.
-        // What is measured twice on a machine as busy as that differs by as much.
-        let machine = self.tick.max(2 * self.quiet);
+        // A question passes through three threads until its answer is there. And what is measured twice on
+        // a machine as busy as that differs by as much.
+        let machine = (3 * self.tick).max(2 * self.quiet);
         let waited = self.bystanders.max(self.victim);
         let stall = waited.saturating_sub(machine);
         if self.known.is_none() && stall > longest && self.expected.is_some() {

@@ -265,7 +265,7 @@ impl Table {
     }
 
     pub fn finish(&self) -> ExitCode {
-        println!("\n{} attacks, {} failed", self.rows - 1, self.failed);
+        println!("\n{} attacks, {} failed", self.rows, self.failed);
         println!(
             "others, victim: the longest that honest members waited for a message, an answer, or a call to return; \
              join: for a newcomer's join and first message; machine: for the processor, in a thread that only sleeps"

@@ -5,7 +5,7 @@ use crate::{
     BusUsage, Quota, ReceiverUsage,
     peer::{Contact, Peer},
 };
-use ipmb_core::{Directory, ParkUsage, Quotas, Record, Whose};
+use ipmb_core::{Directory, ParkUsage, Quotas, Whose};
 use std::sync::Arc;
 
 impl Endpoint {

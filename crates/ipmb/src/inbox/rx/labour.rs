@@ -192,7 +192,7 @@ mod tests {
             assert_eq!(sent, 5 * hostile.len());
             // Between two looks at what they have sent, the other has its turn.
             let mut received = 0;
-            while rx.statistics().cut_off < count {
+            while rx.findings().statistics.cut_off < count {
                 send(&mut producer);
                 rx.scan();
                 match rx.next().unwrap() {

@@ -1,6 +1,9 @@
 //! Taking over: who was on the bus before, and has yet to come.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{ConnId, Controller, Output, State, after};
 use crate::{Directory, EndpointId, Record};
@@ -61,8 +64,34 @@ impl Controller {
         }
     }
 
+    /// Whether survivors cannot come.
+    pub(super) fn set_unreachable(&mut self, unreachable: bool, now: u64) {
+        if std::mem::replace(&mut self.unreachable, unreachable) && !unreachable {
+            self.wait_again(self.settings.grace, now);
+        }
+    }
+
+    /// When survivors are no longer waited for, if they are.
+    pub(super) fn settling_until(&self) -> Option<u64> {
+        self.settling.filter(|_| !self.unreachable)
+    }
+
+    /// Those for whom we wait had no chance to come until now.
+    fn wait_again(&mut self, grace: Duration, now: u64) {
+        if let Some(due) = &mut self.settling {
+            *due = after(now, self.settings.settle).max(*due);
+            self.patient_until = after(now, grace).max(self.patient_until);
+        }
+    }
+
     /// The time is over in which somebody could bring a directory that is up to date.
-    pub(super) fn settle_at_last(&mut self, now: u64, out: &mut Vec<Output>) {
+    pub(super) fn settle_at_last(&mut self, due: u64, now: u64, out: &mut Vec<Output>) {
+        // What kept us from looking at the clock (a stopped process, a busy machine) may have kept them
+        // from coming, and they may have come by now: we have not looked.
+        let settle = self.settings.settle;
+        if now > after(due, settle) {
+            return self.wait_again(settle, now);
+        }
         // Those who have not come do not know that there is a new controller: what they send would
         // miss whoever is let in now. One of them is enough to tell all.
         let has_come = self.held.iter().any(|conn| self.is_survivor(*conn));

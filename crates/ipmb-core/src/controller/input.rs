@@ -80,6 +80,9 @@ pub enum Input<'a> {
         /// Which.
         pid: u32,
     },
+    /// Whether nobody can be accepted at the moment, for want of descriptors or memory. While it is so,
+    /// survivors cannot come, and that none does says nothing.
+    Unreachable(bool),
     /// Nothing, but time has passed. Due at [`Controller::next_deadline`](super::Controller::next_deadline).
     Tick,
 }

@@ -62,6 +62,8 @@ pub struct Controller {
     settling: Option<u64>,
     // Until when survivors are waited for if none has come.
     patient_until: u64,
+    // None can come at the moment.
+    unreachable: bool,
     held: Vec<ConnId>,
     // The newest of the directories that survivors have brought, all of them out of date: of that
     // generation.
@@ -115,6 +117,7 @@ impl Controller {
             absent: Absent::default(),
             settling,
             patient_until,
+            unreachable: false,
             held: Vec::new(),
             rumour: None,
             introductions: Introductions::default(),
@@ -159,6 +162,7 @@ impl Controller {
             Input::Closed { conn } => self.closed(conn, out),
             Input::ProcessDied { pid } => self.process_died(pid, out),
             Input::WatchFailed { pid } => self.watch_failed(pid, now),
+            Input::Unreachable(unreachable) => self.set_unreachable(unreachable, now),
             Input::Tick => {}
         }
     }
@@ -169,7 +173,7 @@ impl Controller {
             self.connections.oldest_pending().map(|(due, _)| due),
             self.absent.first().map(|(due, _)| due),
             self.parking.next_deadline(),
-            self.settling,
+            self.settling_until(),
         ]
         .into_iter()
         .flatten()
@@ -204,6 +208,11 @@ impl Controller {
         after(accepted, turn)
     }
 
+    /// Whether nobody is let in yet, as survivors are waited for who know who is on the bus.
+    pub fn is_settling(&self) -> bool {
+        self.settling.is_some()
+    }
+
     /// How far a connection has come; `None` if it is closed.
     pub fn phase(&self, conn: ConnId) -> Option<Phase> {
         Some(self.connections.get(conn)?.phase())
@@ -226,8 +235,8 @@ impl Controller {
         {
             self.close(conn, CloseReason::Timeout, out);
         }
-        if self.settling.is_some_and(|due| due <= now) {
-            self.settle_at_last(now, out);
+        if let Some(due) = self.settling_until().filter(|due| *due <= now) {
+            self.settle_at_last(due, now, out);
         }
         while let Some((due, id)) = self.absent.first()
             && due <= now

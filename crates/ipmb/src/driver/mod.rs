@@ -33,6 +33,8 @@ const GREETING_TIME: Duration = Duration::from_secs(2);
 const FAREWELL_TIME: Duration = Duration::from_secs(1);
 /// After a lack of descriptors or memory, how long until the next try.
 const LACK_TIME: Duration = Duration::from_millis(20);
+/// How long who joins serves a bus whose survivors it cannot accept.
+const DEAF_TIME: Duration = Duration::from_secs(1);
 
 /// The largest control message that a controller sends, in bytes and in objects.
 const MESSAGE_BYTES: usize = 4 << 20;

@@ -169,6 +169,69 @@ fn survivors_who_are_slow_are_waited_for_as_they_do_not_know_yet() {
 }
 
 #[test]
+fn survivors_who_cannot_be_accepted_are_waited_for() {
+    let mut bus = Bus::with(Settings::default(), None, true);
+    bus.join(8, "new");
+    bus.handle(Input::Unreachable(true));
+    bus.news();
+    bus.pass(Duration::from_secs(60));
+    assert!(bus.news().is_empty());
+    bus.handle(Input::Unreachable(false));
+    bus.rejoin(2, "b", survivor(2));
+    bus.handle(Input::SurvivorDirectory {
+        conn: ConnId(2),
+        directory: Some(directory(&[(1, "a"), (2, "b")])),
+        current: true,
+    });
+    assert!(bus.news().contains(&"#8 welcome(0)".to_owned()));
+    assert!(bus.controller.directory.get(EndpointId(1)).is_some());
+}
+
+#[test]
+fn who_could_come_again_has_as_long_as_anybody() {
+    let mut bus = Bus::with(Settings::default(), None, true);
+    bus.join(8, "new");
+    bus.handle(Input::Unreachable(true));
+    bus.pass(Duration::from_secs(60));
+    bus.handle(Input::Unreachable(false));
+    bus.news();
+    bus.pass(Settings::default().grace - Duration::from_millis(1));
+    assert!(bus.news().is_empty());
+    bus.pass(Duration::from_millis(1));
+    assert_eq!(bus.news(), ["join 8", "#8 welcome(0)"]);
+}
+
+#[test]
+fn a_controller_that_was_stopped_waits_for_those_who_may_have_come_meanwhile() {
+    let mut bus = Bus::with(Settings::default(), None, true);
+    bus.join(8, "new");
+    bus.news();
+    // Nobody looked at the clock.
+    bus.now += 60 * SECOND;
+    // It is the first that it hears: they are in its queue.
+    bus.rejoin(2, "b", survivor(2));
+    assert_eq!(
+        bus.news(),
+        ["#2 store", "#2 read directory", "#2 raise beacon"]
+    );
+    bus.handle(Input::SurvivorDirectory {
+        conn: ConnId(2),
+        directory: Some(directory(&[(1, "a"), (2, "b")])),
+        current: true,
+    });
+    assert!(bus.news().contains(&"#8 welcome(0)".to_owned()));
+    assert!(bus.controller.directory.get(EndpointId(1)).is_some());
+    // If nobody has, it is not for long.
+    let mut bus = Bus::with(Settings::default(), None, true);
+    bus.join(8, "new");
+    bus.now += 60 * SECOND;
+    bus.handle(Input::Tick);
+    bus.news();
+    bus.pass(Settings::default().settle);
+    assert_eq!(bus.news(), ["join 8", "#8 welcome(0)"]);
+}
+
+#[test]
 fn if_all_directories_are_out_of_date_the_newest_has_to_do() {
     let mut bus = Bus::with(Settings::default(), None, true);
     let bring = |bus: &mut Bus, id: u64, age: u64, members: &[(u64, &str)]| {

@@ -56,6 +56,8 @@ pub(super) struct Host {
     closed_for_now: bool,
     /// After a lack of descriptors, when to accept and to read again.
     try_again: Option<Instant>,
+    /// Since when nobody could be accepted, and why.
+    unreachable: Option<(Instant, io::Error)>,
     /// Connections that are not read from until then.
     starved: Vec<u64>,
 }
@@ -107,6 +109,7 @@ impl Host {
             watches: HashMap::new(),
             closed_for_now: false,
             try_again: None,
+            unreachable: None,
             starved: Vec::new(),
         };
         host.carry_out(driver, &mut Vec::new());
@@ -156,8 +159,15 @@ impl Host {
                     .transpose()
             });
             match accepted {
-                Ok(Some((credentials, channel))) => self.greet(driver, channel, credentials),
-                Ok(None) => return,
+                Ok(accepted) => {
+                    if self.unreachable.take().is_some() {
+                        self.input(driver, Input::Unreachable(false), &mut Vec::new());
+                    }
+                    let Some((credentials, channel)) = accepted else {
+                        return;
+                    };
+                    self.greet(driver, channel, credentials);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection cannot be accepted");
                     let listener = listener.as_fd();
@@ -165,9 +175,24 @@ impl Host {
                         .poller
                         .modify(listener, token::LISTENER, Interest::HangupOnly);
                     self.try_again = Some(Instant::now() + super::LACK_TIME);
+                    if self.unreachable.is_none() {
+                        self.unreachable = Some((Instant::now(), error));
+                        self.input(driver, Input::Unreachable(true), &mut Vec::new());
+                    }
                     return;
                 }
             }
+        }
+    }
+
+    /// Nobody is let in before a survivor can be accepted. After a while it is better that somebody else
+    /// serves, and that who wants to join in this process hears why it cannot.
+    fn despair(&mut self, driver: &mut Driver) {
+        if driver.membership.is_none()
+            && let Some((_, error)) =
+                (self.unreachable).take_if(|(since, _)| since.elapsed() >= super::DEAF_TIME)
+        {
+            driver.lack(error);
         }
     }
 
@@ -185,6 +210,11 @@ impl Host {
             self.open(driver);
             for number in std::mem::take(&mut self.starved) {
                 self.flush(driver, number);
+            }
+            if self.unreachable.is_some() && self.controller.is_settling() {
+                // Whether or not somebody is there: nothing tells that he could be accepted now.
+                self.accept(driver);
+                self.despair(driver);
             }
         }
         if self.closed_for_now && self.controller.accepts_from() <= boot_time_ns() {

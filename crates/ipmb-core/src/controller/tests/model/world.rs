@@ -171,8 +171,14 @@ impl World {
                 self.up(who);
             }
         }
-        self.now += SECOND;
-        self.handle(Input::Tick);
+        let end = self.now + SECOND;
+        while let Some(due) = self.controller.as_ref().and_then(Controller::next_deadline)
+            && due <= end
+        {
+            self.now = self.now.max(due);
+            self.handle(Input::Tick);
+        }
+        self.now = end;
     }
 
     /// Everybody comes back, somebody comes for every label, and everything is said.

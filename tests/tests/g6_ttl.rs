@@ -5,6 +5,7 @@ use ipmb::{BytesMessage, EndpointReceiver, Message, Selector, SendError, label};
 use ipmb_tests::{
     Bus, DEADLINE, Peer,
     failover::Controllers,
+    raw::Raw,
     traffic::{Seen, large},
 };
 use std::{
@@ -51,6 +52,21 @@ fn g6_a_message_waits_after_its_sender_was_killed() {
     tell(&mut parker, &format!("send late 100 {LONG}"), "sent 100");
     parker.kill();
     take_all(&bus, "late", 100);
+}
+
+#[test]
+fn g6_a_message_goes_to_the_next_if_the_first_does_not_come_back_and_its_sender_has_left() {
+    let bus = Bus::new();
+    let mut controllers = Controllers::start(&bus);
+    let mut parker = parker(&bus, 0);
+    tell(&mut parker, &format!("send late 10 {LONG}"), "sent 10");
+    // It never says that they have arrived, and so the next controller cannot know; nor does it go there.
+    let _first = Raw::join(&bus.path(), "late", 9).unwrap();
+    let next = join(&bus, "late");
+    controllers.kill_and_wait();
+    parker.finish();
+    take(&next, &mut Seen::default(), 10);
+    assert!(next.try_recv().unwrap().is_none());
 }
 
 #[test]

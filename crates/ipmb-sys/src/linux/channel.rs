@@ -155,7 +155,7 @@ impl Channel {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         match retry_on_intr(|| call::sendmsg(&self.socket, &parts, &mut control, flags)) {
             Ok(_) => Ok(()),
-            Err(Errno::AGAIN | Errno::NOBUFS) => Err(ChannelSendError::Full),
+            Err(Errno::AGAIN) => Err(ChannelSendError::Full),
             Err(Errno::TOOMANYREFS) => Err(ChannelSendError::TooManyInFlight),
             Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => {
                 Err(ChannelSendError::Disconnected)

@@ -35,7 +35,8 @@ pub fn is_out_of_descriptors(error: &io::Error) -> bool {
 }
 
 /// Whether the system has no room for what it was asked for, and may have some later: descriptors,
-/// memory, buffers, threads.
+/// memory, buffers, threads, locks. That a packet is too long is one of these: those of a [`Channel`](super::Channel) are never
+/// longer than the buffer of a socket, unless somebody makes that smaller.
 pub fn is_lack(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
@@ -47,6 +48,8 @@ pub fn is_lack(error: &io::Error) -> bool {
                 | Errno::NOSPC
                 | Errno::AGAIN
                 | Errno::TOOMANYREFS
+                | Errno::MSGSIZE
+                | Errno::NOLCK
         )
     ) || matches!(
         error.kind(),

@@ -1,16 +1,16 @@
 //! What the controller says, and what we tell it.
 
-use super::{Driver, LACK_TIME, Later, Phase, pairs::Introduction, token};
+use super::{Driver, GREETING_TIME, LACK_TIME, Later, Phase, pairs::Introduction, token};
 use crate::{
-    endpoint::{Bearings, Fate, ParkState, Status},
+    endpoint::{Bearings, Fate, Flushed, ParkState, Status},
     inbox::{Arrival, Delivery},
     memory::Shared,
 };
 use ipmb_core::{Body, EndpointId, ParkId, Quotas, Survivor, ToController, ToMember};
 use ipmb_lane::{LogReader, Memory, Word};
 use ipmb_sys::{
-    Access, ChannelRecvError, Event, Interest, OwnedObject, duplicate, is_immutable, map_memory,
-    page_size,
+    Access, ChannelRecvError, Event, Interest, OwnedObject, duplicate, is_immutable, is_lack,
+    map_memory, page_size,
 };
 use std::{io, os::fd::AsFd, sync::Arc, time::Instant};
 
@@ -32,6 +32,10 @@ impl Driver {
         if event.writable {
             self.woken();
         }
+        if event.hangup && self.untold.is_some() {
+            // What could not be used yet is of no use any more.
+            return self.lose_controller();
+        }
         while self.endpoint.link().pipe.is_some() {
             match self.read_packet() {
                 Ok(true) => {}
@@ -42,8 +46,15 @@ impl Driver {
     }
 
     pub(super) fn read_control_again(&mut self) {
+        if let Some((message, objects)) = self.untold.take()
+            && self.told(message, objects).is_err()
+        {
+            return self.lose_controller();
+        }
         let link = self.endpoint.link();
-        if let Some(pipe) = &link.pipe {
+        if let Some(pipe) = &link.pipe
+            && self.untold.is_none()
+        {
             let channel = pipe.channel().as_fd();
             let _ = self
                 .poller
@@ -67,8 +78,8 @@ impl Driver {
                 let sent = link.pipe.as_mut().map(|pipe| pipe.send(&message, objects));
                 drop(link);
                 match sent {
-                    Some(Ok(true)) => {}
-                    Some(Ok(false)) => self.woken(),
+                    Some(Ok(Flushed::All)) => {}
+                    Some(Ok(_)) => self.woken(),
                     _ => self.lose_controller(),
                 }
             }
@@ -117,6 +128,9 @@ impl Driver {
 
     /// Reads one packet; `Ok(false)`: there is none. `Err`: the controller is gone.
     fn read_packet(&mut self) -> Result<bool, ()> {
+        if self.untold.is_some() {
+            return Ok(false);
+        }
         let Some(channel) = self
             .endpoint
             .link()
@@ -131,11 +145,11 @@ impl Driver {
             Ok(()) => {}
             Err(ChannelRecvError::Empty) => return Ok(false),
             Err(ChannelRecvError::NoDescriptors) => {
-                self.starve(&channel, ipmb_sys::out_of_descriptors());
+                self.starve(ipmb_sys::out_of_descriptors());
                 return Ok(false);
             }
             Err(ChannelRecvError::Io(error)) => {
-                self.starve(&channel, error);
+                self.starve(error);
                 return Ok(false);
             }
             Err(_) => return Err(()),
@@ -166,24 +180,52 @@ impl Driver {
 
     /// Nothing more can be read until there are free descriptors. Waking for it would be busy
     /// waiting.
-    fn starve(&mut self, channel: &ipmb_sys::Channel, error: io::Error) {
+    fn starve(&mut self, error: io::Error) {
         tracing::warn!(%error, "what the controller says cannot be read");
-        let _ = self
-            .poller
-            .modify(channel.as_fd(), token::CONTROL, Interest::HangupOnly);
         if self.membership.is_none() {
             return self.end(Fate::from(&error));
         }
+        let link = self.endpoint.link();
+        if let Some(pipe) = &link.pipe {
+            let channel = pipe.channel().as_fd();
+            let _ = self
+                .poller
+                .modify(channel, token::CONTROL, Interest::HangupOnly);
+        }
+        drop(link);
         self.endpoint.report_lack(error);
-        self.later = Some((Instant::now() + LACK_TIME, Later::ReadControl));
+        self.read_again = Some(Instant::now() + LACK_TIME);
+        if let Some((at, Later::GiveUpGreeting)) = &mut self.later {
+            *at = Instant::now() + GREETING_TIME;
+        }
     }
 
-    fn told(&mut self, message: ToMember, objects: Vec<OwnedObject>) -> Result<(), ()> {
+    /// Something cannot be used for want of something. It is kept, and so is its place: the connection is not
+    /// given up for that, as nobody could reach us until we had another.
+    fn put_off(&mut self, message: ToMember, objects: Vec<OwnedObject>, error: io::Error) {
+        if !is_lack(&error) {
+            return self.lack(error);
+        }
+        self.untold = Some((message, objects));
+        self.starve(error);
+    }
+
+    fn told(&mut self, message: ToMember, mut objects: Vec<OwnedObject>) -> Result<(), ()> {
         match message {
-            ToMember::Deliver { id, body, .. } => match delivery(id, body, objects) {
-                Ok(delivery) => self.deliveries.push(delivery),
-                // The controller has it still, and gives it out again.
-                Err(error) if error.kind() != io::ErrorKind::InvalidData => self.lack(error),
+            ToMember::Deliver { id, ref body, .. } => match read_body(body, &mut objects) {
+                Ok(body) => {
+                    self.deliveries.push(Delivery::new(id, body, objects));
+                    // It was on its way to another, who died, and its sender has left.
+                    if matches!(self.phase, Phase::Member) {
+                        let ids = self.take_deliveries();
+                        let mut link = self.endpoint.link();
+                        self.endpoint
+                            .tell_controller(&mut link, &ToController::Took { ids });
+                    }
+                }
+                Err(error) if error.kind() != io::ErrorKind::InvalidData => {
+                    self.put_off(message, objects, error);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a parked message cannot be read");
                 }
@@ -198,8 +240,9 @@ impl Driver {
                     directory,
                     beacon,
                 };
-                if let Err(error) = self.welcome(membership) {
-                    self.lack(error);
+                if let Err((membership, error)) = self.welcome(membership) {
+                    let objects = vec![membership.directory, membership.beacon];
+                    self.put_off(message, objects, error);
                 }
             }
             ToMember::Refused(reason) => self.end(Fate::Refused(reason.to_string())),
@@ -236,17 +279,14 @@ impl Driver {
         Ok(())
     }
 
-    fn welcome(&mut self, membership: Membership) -> io::Result<()> {
-        let bearings = bearings(&membership)?;
-        let ids: Vec<ParkId> = self.deliveries.iter().map(|delivery| delivery.id).collect();
-        for delivery in self.deliveries.drain(..) {
-            self.endpoint.inbox.arrive(Arrival::Parked(delivery));
-        }
-        self.delivered.extend(&ids);
-        while self.delivered.len() > REMEMBERED {
-            self.delivered.pop_front();
-        }
-        self.rendezvous.enlist()?;
+    fn welcome(&mut self, membership: Membership) -> Result<(), (Membership, io::Error)> {
+        let bearings = bearings(&membership);
+        let bearings = bearings.and_then(|it| self.rendezvous.enlist().map(|()| it));
+        let bearings = match bearings {
+            Ok(bearings) => bearings,
+            Err(error) => return Err((membership, error)),
+        };
+        let ids = self.take_deliveries();
         let (order, generation) = (membership.order, membership.generation);
         tracing::debug!(order, generation, "the endpoint is on the bus");
         self.membership = Some(membership);
@@ -279,6 +319,19 @@ impl Driver {
         self.endpoint.room.announce();
         Ok(())
     }
+
+    /// What was parked and is for us arrives. Returns what the controller is to be told of that.
+    fn take_deliveries(&mut self) -> Vec<ParkId> {
+        let ids: Vec<ParkId> = self.deliveries.iter().map(|delivery| delivery.id).collect();
+        for delivery in self.deliveries.drain(..) {
+            self.endpoint.inbox.arrive(Arrival::Parked(delivery));
+        }
+        self.delivered.extend(&ids);
+        while self.delivered.len() > REMEMBERED {
+            self.delivered.pop_front();
+        }
+        ids
+    }
 }
 
 /// Maps what the controller gave us.
@@ -297,22 +350,22 @@ pub(super) fn map(object: &OwnedObject, access: Access, most: usize) -> io::Resu
     Ok(Shared::new(mapping))
 }
 
-fn delivery(id: ParkId, body: Body, mut objects: Vec<OwnedObject>) -> io::Result<Delivery> {
-    let body = match body {
-        Body::Inline(bytes) => bytes,
+/// The body of a parked message. Where it is an object, that is the first, which is taken away.
+fn read_body(body: &Body, objects: &mut Vec<OwnedObject>) -> io::Result<Vec<u8>> {
+    match body {
+        Body::Inline(bytes) => Ok(bytes.clone()),
         Body::Object { len } => {
-            if objects.is_empty() {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            read_body(&objects.remove(0), len)?
+            let object = objects.first().ok_or(io::ErrorKind::InvalidData)?;
+            let bytes = copy_body(object, *len)?;
+            objects.remove(0);
+            Ok(bytes)
         }
-        _ => return Err(io::ErrorKind::InvalidData.into()),
-    };
-    Ok(Delivery::new(id, body, objects))
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
 }
 
 /// Copies the body of a parked message, which nobody can change any more.
-fn read_body(object: &OwnedObject, len: u64) -> io::Result<Vec<u8>> {
+fn copy_body(object: &OwnedObject, len: u64) -> io::Result<Vec<u8>> {
     if !is_immutable(object.as_fd())? {
         return Err(io::ErrorKind::InvalidData.into());
     }

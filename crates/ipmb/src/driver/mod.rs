@@ -9,13 +9,15 @@ mod parked;
 mod seek;
 
 use crate::{
-    endpoint::{Endpoint, Fate, Status},
+    endpoint::{Endpoint, Fate, Flushed, Status},
     inbox::Arrival,
 };
 use control::Membership;
 use doubt::Doubt;
 use host::Host;
-use ipmb_core::{Assembler, Credential, Election, ElectionAction, Greeter, ParkId, Standing};
+use ipmb_core::{
+    Assembler, Credential, Election, ElectionAction, Greeter, ParkId, Standing, ToMember,
+};
 use ipmb_sys::{Credentials, Event, Interest, OwnedObject, Poller, Rendezvous, is_lack};
 use pairs::Pairs;
 use std::{
@@ -53,13 +55,19 @@ pub(super) struct Driver {
     assembler: Assembler,
     /// Objects of a control message that is not complete yet.
     objects: Vec<OwnedObject>,
-    /// Parked messages that came before the welcome.
+    /// Parked messages that came, before the welcome above all.
     deliveries: Vec<crate::inbox::Delivery>,
     /// Parked messages received lately.
     delivered: VecDeque<ParkId>,
     pairs: Pairs,
     host: Option<Host>,
     room_watched: bool,
+    /// When to send again what the system had no room for.
+    flush_again: Option<Instant>,
+    /// When to read the controller's channel again, after a lack of something.
+    read_again: Option<Instant>,
+    /// What it said and we could not use for want of something.
+    untold: Option<(ToMember, Vec<OwnedObject>)>,
     /// The last attempt to be let in failed.
     rebuffed: bool,
     /// So often we have looked for a controller that nobody has announced.
@@ -87,7 +95,6 @@ enum Later {
     /// Whether somebody listens, though nobody has said so.
     LookAgain,
     GiveUpGreeting,
-    ReadControl,
     ParkAgain,
 }
 
@@ -124,6 +131,9 @@ pub(crate) fn start(endpoint: Arc<Endpoint>, rendezvous: Rendezvous) -> io::Resu
         pairs: Pairs::default(),
         host: None,
         room_watched: false,
+        flush_again: None,
+        read_again: None,
+        untold: None,
         rebuffed: false,
         looks: 0,
         doubt: Doubt::default(),
@@ -220,9 +230,11 @@ impl Driver {
         drop(link);
         if let Some((channel, flushed)) = flushed {
             let interest = match flushed {
-                Ok(false) => Interest::ReadableWritable,
+                Ok(Flushed::Full) => Interest::ReadableWritable,
                 _ => Interest::Readable,
             };
+            let lacking = matches!(flushed, Ok(Flushed::Lacking));
+            self.flush_again = lacking.then(|| Instant::now() + LACK_TIME);
             let _ = self
                 .poller
                 .modify(channel.as_fd(), token::CONTROL, interest);
@@ -240,7 +252,14 @@ impl Driver {
         let boot = boot.map(|at| Duration::from_nanos(at.saturating_sub(clock)));
         let later = self.later.as_ref().map(|(at, _)| *at);
         let introductions = self.pairs.try_again;
-        let wall = [later, self.farewell, self.end_of_patience(), introductions];
+        let wall = [
+            later,
+            self.farewell,
+            self.end_of_patience(),
+            introductions,
+            self.flush_again,
+            self.read_again,
+        ];
         let wall = wall.into_iter().flatten().min();
         let wall = wall.map(|at| at.saturating_duration_since(Instant::now()));
         [boot, wall].into_iter().flatten().min()
@@ -248,6 +267,20 @@ impl Driver {
 
     fn do_what_is_due(&mut self) {
         self.use_introductions();
+        if self
+            .flush_again
+            .take_if(|at| Instant::now() >= *at)
+            .is_some()
+        {
+            self.woken();
+        }
+        if self
+            .read_again
+            .take_if(|at| Instant::now() >= *at)
+            .is_some()
+        {
+            self.read_control_again();
+        }
         if let Some((at, what)) = self.later
             && Instant::now() >= at
         {
@@ -260,7 +293,6 @@ impl Driver {
                 }
                 Later::LookAgain => self.look_again(),
                 Later::GiveUpGreeting => self.lose_controller(),
-                Later::ReadControl => self.read_control_again(),
                 Later::ParkAgain => self.endpoint.park_again(&mut self.endpoint.link()),
             }
         }

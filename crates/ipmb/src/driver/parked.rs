@@ -4,7 +4,7 @@
 use super::{Driver, LACK_TIME, Later, token};
 use crate::{
     SendError,
-    endpoint::{Endpoint, Link, ParkState, ParkedMessage},
+    endpoint::{Endpoint, Flushed, Link, ParkState, ParkedMessage},
     inbox::NoReply,
     peer::{Attempt, Outbound, Progress},
     region::Flight,
@@ -239,7 +239,7 @@ impl Endpoint {
             }
             let sent = match message.request(sequence) {
                 Ok((request, objects)) => {
-                    pipe.send(&request.encode(), objects).is_ok_and(|all| all)
+                    matches!(pipe.send(&request.encode(), objects), Ok(Flushed::All))
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a message cannot be parked again yet");

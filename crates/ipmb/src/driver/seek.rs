@@ -1,7 +1,7 @@
 //! Finding a controller, or becoming it.
 
 use super::{Driver, Host, LACK_TIME, Later, Phase, doubt::Doubt, token};
-use crate::endpoint::{Fate, Pipe, Status};
+use crate::endpoint::{Fate, Flushed, Pipe, Status};
 use ipmb_core::{
     ElectionAction, ElectionError, ElectionEvent, Greeter, GreeterStep, HandshakeError, WatchState,
 };
@@ -136,6 +136,7 @@ impl Driver {
             // Our own controller cut us off; let somebody else do it.
             host.leave();
         }
+        self.untold = None;
         self.objects.clear();
         self.deliveries.clear();
         self.assembler = super::Assembler::new(super::MESSAGE_BYTES, super::MESSAGE_OBJECTS);
@@ -233,14 +234,14 @@ impl Driver {
             return false;
         }
         let mut pipe = Pipe::new(channel);
-        let sent = hello.map_or(Ok(true), |hello| pipe.send_raw(hello));
+        let sent = hello.map_or(Ok(Flushed::All), |hello| pipe.send_raw(hello));
         self.endpoint.link().pipe = Some(pipe);
         let patience = self.doubt.patience(self.endpoint.options.scope);
         self.later = Some((Instant::now() + patience, Later::GiveUpGreeting));
         match sent {
-            Ok(true) => {}
+            Ok(Flushed::All) => {}
             // It waits in the pipe.
-            Ok(false) => self.woken(),
+            Ok(_) => self.woken(),
             Err(_) => {
                 self.lose_controller();
                 return false;
@@ -277,6 +278,7 @@ impl Driver {
             let _ = self.poller.remove(pipe.channel().as_fd());
         }
         drop(link);
+        self.untold = None;
         if self.membership.is_none() {
             return self.end(Fate::from(&error));
         }

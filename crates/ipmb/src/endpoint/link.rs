@@ -86,6 +86,18 @@ pub(crate) struct Pipe {
     queued_objects: usize,
 }
 
+/// What became of what was to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// It is out.
+    All,
+    /// Some is kept until the other side has read.
+    Full,
+    /// Some is kept until the system has what it lacks. Nothing announces that, and the channel may be
+    /// writable all the while: to wait for that would be to spin.
+    Lacking,
+}
+
 /// The other side has closed the channel.
 #[derive(Debug)]
 pub(crate) struct Broken;
@@ -114,12 +126,12 @@ impl Pipe {
         self.queued_objects
     }
 
-    /// Sends a message; what does not fit now is kept. `false`: something is kept.
+    /// Sends a message; what does not fit now is kept.
     pub(crate) fn send(
         &mut self,
         message: &[u8],
         objects: Vec<OwnedObject>,
-    ) -> Result<bool, Broken> {
+    ) -> Result<Flushed, Broken> {
         let mut objects = objects.into_iter();
         // One byte less than the most, for the packet's own header.
         for packet in Framer::split(message, objects.len(), MAX_PACKET, MAX_OBJECTS) {
@@ -133,14 +145,14 @@ impl Pipe {
     }
 
     /// Sends a packet as it is.
-    pub(crate) fn send_raw(&mut self, packet: Vec<u8>) -> Result<bool, Broken> {
+    pub(crate) fn send_raw(&mut self, packet: Vec<u8>) -> Result<Flushed, Broken> {
         self.queued += packet.len();
         self.queue.push_back((packet, Vec::new()));
         self.flush()
     }
 
-    /// Sends what is kept. `false`: not all of it.
-    pub(crate) fn flush(&mut self) -> Result<bool, Broken> {
+    /// Sends what is kept.
+    pub(crate) fn flush(&mut self) -> Result<Flushed, Broken> {
         while let Some((bytes, objects)) = self.queue.front() {
             let borrowed: Vec<_> = objects.iter().map(AsFd::as_fd).collect();
             match self.channel.try_send(bytes, &borrowed) {
@@ -149,17 +161,16 @@ impl Pipe {
                     self.queued_objects -= objects.len();
                     self.queue.pop_front();
                 }
-                Err(ChannelSendError::Full | ChannelSendError::TooManyInFlight) => {
-                    return Ok(false);
-                }
+                Err(ChannelSendError::Full) => return Ok(Flushed::Full),
+                Err(ChannelSendError::TooManyInFlight) => return Ok(Flushed::Lacking),
                 Err(ChannelSendError::Disconnected) => return Err(Broken),
-                Err(ChannelSendError::Io(error)) if is_lack(&error) => return Ok(false),
+                Err(ChannelSendError::Io(error)) if is_lack(&error) => return Ok(Flushed::Lacking),
                 Err(error) => {
                     tracing::warn!(%error, "a control message cannot be sent");
                     return Err(Broken);
                 }
             }
         }
-        Ok(true)
+        Ok(Flushed::All)
     }
 }

@@ -8,7 +8,7 @@ mod spread;
 mod usage;
 
 pub(crate) use deliver::{AtOnce, Target};
-pub(crate) use link::{Fate, Link, Pipe, Status};
+pub(crate) use link::{Fate, Flushed, Link, Pipe, Status};
 pub(crate) use park::{ParkState, ParkedMessage};
 pub(crate) use routing::{Bearings, Routing};
 
@@ -111,7 +111,7 @@ impl Endpoint {
             && link.status == Status::Member
         {
             // A broken pipe is the driver's to notice.
-            if !matches!(pipe.send(&message.encode(), Vec::new()), Ok(true)) {
+            if !matches!(pipe.send(&message.encode(), Vec::new()), Ok(Flushed::All)) {
                 self.wake.ring();
             }
         }

@@ -4,7 +4,7 @@
 //! up: if the controller dies, the sender parks them with the next one. What was parked may turn
 //! out to have a receiver after all; then the driver sends it.
 
-use super::{Endpoint, Status};
+use super::{Endpoint, Flushed, Status};
 use crate::{
     Object, SendError,
     patience::Patience,
@@ -161,7 +161,7 @@ impl Endpoint {
         self.routing().parking += 1;
         let is_member = link.status == Status::Member;
         let asked = match link.pipe.as_mut() {
-            Some(pipe) if is_member => matches!(pipe.send(&request, objects), Ok(true)),
+            Some(pipe) if is_member => matches!(pipe.send(&request, objects), Ok(Flushed::All)),
             // There is nobody to ask, and nobody who says when the ttl is over: the driver does.
             _ => false,
         };

@@ -3,7 +3,7 @@
 use super::Host;
 use crate::{
     driver::{Driver, LACK_TIME, token},
-    endpoint::Pipe,
+    endpoint::{Flushed, Pipe},
 };
 use ipmb_core::{Assembler, ConnId, Input, MAX_HANDSHAKE_PACKET, Phase, Quotas};
 use ipmb_sys::{Channel, ChannelRecvError, Credentials, Interest, OwnedObject, descriptor_limit};
@@ -75,12 +75,12 @@ impl Host {
             return;
         };
         // A broken pipe shows when it is read from.
-        let all = !matches!(connection.pipe.flush(), Ok(false));
-        self.mind_queue(driver, number, all);
+        let flushed = connection.pipe.flush().unwrap_or(Flushed::All);
+        self.mind_queue(driver, number, flushed);
     }
 
-    /// Waits for room if something is queued, and loses patience if it is too much.
-    pub(super) fn mind_queue(&mut self, driver: &mut Driver, number: u64, all_sent: bool) {
+    /// Waits for room or for the system if something is queued, and loses patience if it is too much.
+    pub(super) fn mind_queue(&mut self, driver: &mut Driver, number: u64, flushed: Flushed) {
         let Some(connection) = self.connections.get_mut(&number) else {
             return;
         };
@@ -104,9 +104,9 @@ impl Host {
             );
             return self.cut_off(driver, number);
         }
-        let interest = match all_sent {
-            true => Interest::Readable,
-            false => Interest::ReadableWritable,
+        let interest = match flushed {
+            Flushed::Full => Interest::ReadableWritable,
+            Flushed::All | Flushed::Lacking => Interest::Readable,
         };
         if connection.interest != interest {
             connection.interest = interest;
@@ -115,6 +115,18 @@ impl Host {
                 .poller
                 .modify(channel, token::CONNECTION | number, interest);
         }
+        if flushed == Flushed::Lacking {
+            self.starve(number);
+        }
+    }
+
+    /// The system lacks something: reads from the connection, and writes to it, a little later.
+    fn starve(&mut self, number: u64) {
+        if !self.starved.contains(&number) {
+            self.starved.push(number);
+        }
+        let again = Instant::now() + LACK_TIME;
+        self.try_again.get_or_insert(again);
     }
 
     /// Closes a connection, and tells the controller.
@@ -155,8 +167,7 @@ impl Host {
                 let token = token::CONNECTION | number;
                 let _ = driver.poller.modify(channel, token, Interest::HangupOnly);
                 connection.interest = Interest::HangupOnly;
-                self.starved.push(number);
-                self.try_again = Some(Instant::now() + LACK_TIME);
+                self.starve(number);
                 return Ok(false);
             }
             Err(ChannelRecvError::Disconnected) => return Err(()),

@@ -1,7 +1,10 @@
 //! Doing what the controller wants done.
 
 use super::{Host, raise, read_old_directory};
-use crate::driver::{Driver, token};
+use crate::{
+    driver::{Driver, token},
+    endpoint::Flushed,
+};
 use ipmb_core::{Attachment, ConnId, Input, Output, Strain};
 use ipmb_sys::{Interest, OwnedObject, ProcessWatch, duplicate, is_lack};
 use std::{
@@ -170,7 +173,7 @@ impl Host {
             false => connection.pipe.send_raw(bytes),
         };
         // A broken pipe shows when it is read from.
-        self.mind_queue(driver, conn.0, !matches!(sent, Ok(false)));
+        self.mind_queue(driver, conn.0, sent.unwrap_or(Flushed::All));
     }
 
     /// `Ok(false)`: the process is dead already.

@@ -1,8 +1,16 @@
 //! G1: whatever is sent after `join` has returned reaches the endpoint, ttl 0 or not.
 
-use ipmb::{EndpointSender, Message, Selector, label};
-use ipmb_tests::{Bus, DEADLINE, Peer, failover::Controllers};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use ipmb::{EndpointSender, Label, Message, Selector, label};
+use ipmb_core::{EndpointId, Record};
+use ipmb_tests::{
+    Bus, DEADLINE, Peer,
+    failover::Controllers,
+    raw::{self, Belongings, Raw},
+};
+use rustix::{
+    fs::{CWD, FileType, Mode, mknodat},
+    process::Signal,
+};
 use std::{
     fs::File,
     io::{ErrorKind, Read},
@@ -68,6 +76,31 @@ fn g1_who_joins_while_the_controller_changes_is_routable() {
         }
     });
     println!("{ROUNDS} joins and {kills} kills in {:?}", start.elapsed());
+}
+
+#[test]
+fn g1_who_has_given_up_is_not_routable() {
+    const HASTY: u64 = 9;
+    let bus = Bus::new();
+    let controller = bus.peer("candidate", &[]);
+    controller.expect("joined");
+    let observer = Raw::join(&bus.path(), "observer", 7).unwrap();
+    let hasty = raw::admitted(&bus.path()).unwrap();
+    controller.signal(Signal::STOP);
+    let belongings = Belongings::honest().unwrap();
+    raw::register(&hasty, Label::from(["hasty"]), HASTY, belongings).unwrap();
+    drop(hasty);
+    controller.signal(Signal::CONT);
+    // Served in the order in which they came.
+    let last = Raw::join(&bus.path(), "last", 10).unwrap();
+    let who = |record: Record| match record {
+        Record::Join(member) => Some(member.id),
+        _ => None,
+    };
+    let came = observer.history().unwrap().into_iter().filter_map(who);
+    let came: Vec<EndpointId> = came.collect();
+    assert!(came.contains(&last.id), "{came:?}");
+    assert!(!came.contains(&EndpointId(HASTY)), "{came:?}");
 }
 
 /// A child that joins again and again, and the pipe on which it says so.

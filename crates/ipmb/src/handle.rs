@@ -67,7 +67,11 @@ impl Handle {
             match &link.status {
                 Status::Member | Status::Orphaned => return Ok(()),
                 Status::Lost(fate) => return Err(fate.clone().into()),
-                Status::Joining if patience.is_over() => return Err(JoinError::Timeout),
+                Status::Joining if patience.is_over() => {
+                    // Said in the same breath: the driver is not to let it join after that.
+                    link.leaving = true;
+                    return Err(JoinError::Timeout);
+                }
                 Status::Joining => {}
             }
             link = patience.wait(changed, link);
@@ -85,7 +89,7 @@ impl Drop for Handle {
         link.leaving = true;
         // Without a controller, leaving may take a moment; nobody is to wait for that, unless there
         // are parked messages for the next controller: they would end with the process.
-        let wait = link.status == Status::Member || !link.parked.entries.is_empty();
+        let wait = link.status != Status::Orphaned || !link.parked.entries.is_empty();
         drop(link);
         self.endpoint.wake.ring();
         if let Some(driver) = self.driver.take()

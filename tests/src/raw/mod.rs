@@ -91,18 +91,7 @@ impl Raw {
         belongings: Belongings,
     ) -> Result<Self, Failure> {
         let channel = admitted(directory)?;
-        let register = ToController::Register {
-            id: EndpointId(id),
-            label,
-            limits: ReceiveLimits {
-                message: 1 << 20,
-                budget: 1 << 20,
-                overflow: Overflow::DropNewest,
-            },
-            receiving: true,
-            survivor: None,
-        };
-        say(&channel, &register.encode(), &belongings.objects)?;
+        register(&channel, label, id, belongings)?;
         let mut talk = Talk::new();
         loop {
             match talk.hear(&channel, PATIENCE)? {
@@ -159,15 +148,24 @@ impl Raw {
     ///
     /// The directory cannot be read.
     pub fn everybody(&self) -> Result<Directory, Failure> {
+        let mut found = Directory::default();
+        found.apply_snapshot(self.history()?);
+        Ok(found)
+    }
+
+    /// Who came and went, as far back as the directory says.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be read.
+    pub fn history(&self) -> Result<Vec<Record>, Failure> {
         let mapping = map_memory(self.directory.as_fd(), Access::ReadOnly, 1..=usize::MAX)?;
         let mut log = LogReader::attach(Shared::new(mapping))?;
         let mut records = Vec::new();
-        let mut found = Directory::default();
-        if !matches!(log.read(&mut records), Ok(LogRead::Unchanged)) {
-            let records = records.iter().filter_map(|it| Record::decode(it).ok());
-            found.apply_snapshot(records);
+        match log.read(&mut records) {
+            Ok(LogRead::Unchanged) => Ok(Vec::new()),
+            _ => Ok(records.iter().flat_map(|it| Record::decode(it)).collect()),
         }
-        Ok(found)
     }
 
     /// Somebody with that label.
@@ -277,6 +275,31 @@ pub fn admitted(directory: &Path) -> Result<Channel, Failure> {
     };
     channel.try_send(&proof, &[])?;
     Ok(channel)
+}
+
+/// Asks to be let in, on a connection on which the token was proven.
+///
+/// # Errors
+///
+/// The other side closed the connection, or does not read for long.
+pub fn register(
+    channel: &Channel,
+    label: Label,
+    id: u64,
+    belongings: Belongings,
+) -> Result<(), Failure> {
+    let register = ToController::Register {
+        id: EndpointId(id),
+        label,
+        limits: ReceiveLimits {
+            message: 1 << 20,
+            budget: 1 << 20,
+            overflow: Overflow::DropNewest,
+        },
+        receiving: true,
+        survivor: None,
+    };
+    say(channel, &register.encode(), &belongings.objects)
 }
 
 /// Sends a control message, whatever it is.

@@ -289,7 +289,7 @@ impl Driver {
         let ids = self.take_deliveries();
         let (order, generation) = (membership.order, membership.generation);
         tracing::debug!(order, generation, "the endpoint is on the bus");
-        self.membership = Some(membership);
+        let returns = self.membership.replace(membership).is_some();
         self.phase = Phase::Member;
         self.looks = 0;
         self.rebuffed = false;
@@ -299,6 +299,12 @@ impl Driver {
         let left = self.endpoint.routing().install(bearings);
         self.endpoint.part_from(left);
         let mut link = self.endpoint.link();
+        if link.leaving && !returns {
+            // Its `join` has given up: what was parked for it is for somebody else.
+            drop(link);
+            self.phase = Phase::Ended;
+            return Ok(());
+        }
         link.status = Status::Member;
         if !ids.is_empty() {
             self.endpoint

@@ -186,6 +186,10 @@ impl Driver {
         }
         let unsent = link.pipe.as_ref().is_some_and(|pipe| pipe.queued() > 0);
         drop(link);
+        if self.membership.is_none() {
+            // Nobody waits for its `join` any more, and nobody must find it on the bus.
+            return true;
+        }
         let unsent = unsent || self.has_unsafe_lanes();
         // Without a controller nobody notices that we leave while the process lives on: the next
         // one would take us for a survivor. So tell it, if it comes soon; and what was to be said

@@ -130,7 +130,7 @@ impl Host {
     }
 
     /// Closes a connection, and tells the controller.
-    fn cut_off(&mut self, driver: &mut Driver, number: u64) {
+    pub(super) fn cut_off(&mut self, driver: &mut Driver, number: u64) {
         self.remove(driver, number);
         let conn = ConnId(number);
         self.input(driver, Input::Closed { conn }, &mut Vec::new());

@@ -125,6 +125,12 @@ pub(crate) fn all() -> Vec<Step> {
             ]),
         },
         Step {
+            name: "faults",
+            about: "every system call fails with every error that it can have",
+            needs: &[],
+            command: xtask(&["faults"]),
+        },
+        Step {
             name: "fuzz",
             about: "what a peer can send, from libFuzzer, under AddressSanitizer",
             needs: fuzz::NEEDS,

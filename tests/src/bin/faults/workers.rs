@@ -113,7 +113,11 @@ fn settle(worker: &mut Option<Worker>, case: &Case) -> (Outcome, u32) {
         let outcome = current.ask(&case.to_string());
         match outcome {
             Outcome::Fine(_) => *worker = Some(current),
-            Outcome::Late(_) | Outcome::Unreached if tries < TRIES => continue,
+            Outcome::Late(why) if tries < TRIES => {
+                eprintln!("late, and so run again: --case '{case}': {why}");
+                continue;
+            }
+            Outcome::Unreached if tries < TRIES => continue,
             _ => {}
         }
         return (outcome, tries);

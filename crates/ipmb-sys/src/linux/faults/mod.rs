@@ -57,6 +57,11 @@ pub fn start(plan: Option<Plan>) {
 /// Lets all calls succeed again.
 pub fn stop() -> Seen {
     ACTIVE.store(false, SeqCst);
+    seen()
+}
+
+/// What has happened so far.
+pub fn seen() -> Seen {
     Seen {
         calls: COUNTS.iter().map(|count| count.load(SeqCst)).collect(),
         hit_own_thread: HITS[0].load(SeqCst),

@@ -87,9 +87,10 @@ impl Controller {
     /// The time is over in which somebody could bring a directory that is up to date.
     pub(super) fn settle_at_last(&mut self, due: u64, now: u64, out: &mut Vec<Output>) {
         // What kept us from looking at the clock (a stopped process, a busy machine) may have kept them
-        // from coming, and they may have come by now: we have not looked.
+        // from coming, and they may have come by now: we have not looked. Once: on a machine that is always
+        // busy, nobody would ever be let in.
         let settle = self.settings.settle;
-        if now > after(due, settle) {
+        if now > after(due, settle) && !std::mem::replace(&mut self.was_late, true) {
             return self.wait_again(settle, now);
         }
         // Those who have not come do not know that there is a new controller: what they send would

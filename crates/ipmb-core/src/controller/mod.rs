@@ -64,6 +64,8 @@ pub struct Controller {
     patient_until: u64,
     // None can come at the moment.
     unreachable: bool,
+    // We have looked at the clock too late, and waited for them again.
+    was_late: bool,
     held: Vec<ConnId>,
     // The newest of the directories that survivors have brought, all of them out of date: of that
     // generation.
@@ -118,6 +120,7 @@ impl Controller {
             settling,
             patient_until,
             unreachable: false,
+            was_late: false,
             held: Vec::new(),
             rumour: None,
             introductions: Introductions::default(),

@@ -226,8 +226,17 @@ fn a_controller_that_was_stopped_waits_for_those_who_may_have_come_meanwhile() {
     bus.join(8, "new");
     bus.now += 60 * SECOND;
     bus.handle(Input::Tick);
-    bus.news();
+    assert_eq!(bus.news(), ["#8 store"]);
     bus.pass(Settings::default().settle);
+    assert_eq!(bus.news(), ["join 8", "#8 welcome(0)"]);
+    // Nor again and again, if we are always late.
+    let mut bus = Bus::with(Settings::default(), None, true);
+    bus.join(8, "new");
+    for _ in 0..2 {
+        bus.news();
+        bus.now += 60 * SECOND;
+        bus.handle(Input::Tick);
+    }
     assert_eq!(bus.news(), ["join 8", "#8 welcome(0)"]);
 }
 

@@ -193,6 +193,11 @@ impl Driver {
         }
         self.doubt.unserved.get_or_insert_with(Instant::now);
         if self.endpoint.options.scope == Scope::User {
+            if watch == Watch::Serving {
+                // Then there is somebody to connect to, or soon somebody else will take the seat: the watch says
+                // that, but not that the socket is back where it was not a moment ago.
+                self.later = Some((Instant::now() + ROUND_TIME, Later::AskAgain));
+            }
             return;
         }
         match self.doubt.verdict.clone() {

@@ -9,6 +9,9 @@ use rustix::{
     pipe::pipe,
 };
 
+/// More than it takes to fill an eventfd.
+const FILLS: u32 = 200;
+
 /// How many kinds there are.
 pub const KINDS: u64 = 8;
 
@@ -39,10 +42,12 @@ pub fn full_and_blocking() -> Result<OwnedObject, Failure> {
 /// Fills an eventfd, and has it block.
 pub fn fill(event: &OwnedObject) -> Result<(), Failure> {
     rustix::fs::fcntl_setfl(event, OFlags::NONBLOCK)?;
-    // What is in it already keeps the maximum from fitting.
+    // What is in it already keeps the maximum from fitting. Its owner may empty it meanwhile: then, what is
+    // left to add would take for ever.
     let mut part = u64::MAX - 1;
-    while part > 0 {
+    for _ in 0..FILLS {
         match rustix::io::write(event, &part.to_ne_bytes()) {
+            Ok(_) if part == 0 => break,
             Ok(_) => {}
             Err(rustix::io::Errno::AGAIN) => part /= 2,
             Err(error) => return Err(error.into()),

@@ -87,6 +87,12 @@ fn g1_who_has_given_up_is_not_routable() {
     let observer = Raw::join(&bus.path(), "observer", 7).unwrap();
     let hasty = raw::admitted(&bus.path()).unwrap();
     controller.signal(Signal::STOP);
+    // Each of its threads takes notice for itself.
+    let end = Instant::now() + DEADLINE;
+    while !is_stopped(controller.pid()) {
+        assert!(Instant::now() < end, "it stops");
+        std::thread::yield_now();
+    }
     let belongings = Belongings::honest().unwrap();
     raw::register(&hasty, Label::from(["hasty"]), HASTY, belongings).unwrap();
     drop(hasty);
@@ -101,6 +107,16 @@ fn g1_who_has_given_up_is_not_routable() {
     let came: Vec<EndpointId> = came.collect();
     assert!(came.contains(&last.id), "{came:?}");
     assert!(!came.contains(&EndpointId(HASTY)), "{came:?}");
+}
+
+/// Whether all threads of a process are stopped.
+fn is_stopped(pid: u32) -> bool {
+    let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    tasks.all(|task| {
+        let status = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
+        let (_, state) = status.rsplit_once(") ").unwrap();
+        state.starts_with('T')
+    })
 }
 
 /// A child that joins again and again, and the pipe on which it says so.

@@ -130,7 +130,7 @@ impl Host {
     }
 
     /// Closes a connection, and tells the controller.
-    pub(super) fn cut_off(&mut self, driver: &mut Driver, number: u64) {
+    fn cut_off(&mut self, driver: &mut Driver, number: u64) {
         self.remove(driver, number);
         let conn = ConnId(number);
         self.input(driver, Input::Closed { conn }, &mut Vec::new());
@@ -193,6 +193,10 @@ impl Host {
                 &mut Vec::new(),
             );
             return Ok(self.connections.contains_key(&number));
+        }
+        if !connection.welcomed && connection.pipe.channel().is_disconnected() {
+            // Whatever it says: it has given up since, and nobody must find it on the bus.
+            return Err(());
         }
         let quotas = Quotas::default();
         let assembler = connection

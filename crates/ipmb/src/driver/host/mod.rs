@@ -276,11 +276,6 @@ impl Host {
     }
 
     pub(super) fn connection_event(&mut self, driver: &mut Driver, number: u64, event: &Event) {
-        let connection = self.connections.get(&number);
-        if event.hangup && connection.is_some_and(|it| !it.welcomed) {
-            // Whatever it still has to say: it has given up, and nobody must find it on the bus.
-            return self.cut_off(driver, number);
-        }
         if event.writable {
             self.flush(driver, number);
         }

@@ -44,8 +44,6 @@ pub struct Attack {
     pub outcome: Outcome,
     /// How much more any member may hold meanwhile: descriptors, and memory in KiB.
     pub quota: (usize, u64),
-    /// What it does in truth, where that is more than it should: it is measured, and does not count.
-    pub known: Option<&'static str>,
     run: fn(&mut Scene) -> Result<(), Failure>,
 }
 
@@ -78,17 +76,7 @@ const fn attack(
         target,
         outcome,
         quota,
-        known: None,
         run,
-    }
-}
-
-impl Attack {
-    const fn known(self, what: &'static str) -> Self {
-        Self {
-            known: Some(what),
-            ..self
-        }
     }
 }
 
@@ -277,8 +265,7 @@ pub const ATTACKS: &[Attack] = {
             Any,
             (200, 32 * MIB),
             bells::stolen,
-        )
-        .known("who sleeps may sleep on: all who send to it have the same doorbell"),
+        ),
         attack(
             "control: every bit of real messages",
             "ctrl",

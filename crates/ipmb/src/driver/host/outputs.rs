@@ -5,7 +5,7 @@ use crate::{
     driver::{Driver, token},
     endpoint::Flushed,
 };
-use ipmb_core::{Attachment, ConnId, Input, Output, Strain};
+use ipmb_core::{Attachment, ConnId, EndpointId, Input, Output, Strain, ToMember};
 use ipmb_sys::{Interest, OwnedObject, ProcessWatch, duplicate, is_lack};
 use std::{
     io,
@@ -70,8 +70,18 @@ impl Host {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%conn, %error, "a member cannot be told: cut off");
-                    answers.push(Answer::Closed(conn));
+                    self.store.drop_pairs(&attach);
+                    match introduced(&attach) {
+                        // It was cut off only now, perhaps for not listening to the same introduction.
+                        Some(peer) if error.kind() == io::ErrorKind::NotFound => {
+                            let bytes = ToMember::NoSuchPeer { peer }.encode();
+                            self.send(driver, conn, bytes, Vec::new(), true);
+                        }
+                        _ => {
+                            tracing::warn!(%conn, %error, "a member cannot be told: cut off");
+                            answers.push(Answer::Closed(conn));
+                        }
+                    }
                 }
             },
             Output::Close { conn, reason } => {
@@ -188,6 +198,14 @@ impl Host {
         self.watches.insert(pid, watch);
         Ok(true)
     }
+}
+
+/// Who is introduced by a message with these attachments.
+fn introduced(attach: &[Attachment]) -> Option<EndpointId> {
+    attach.iter().find_map(|attachment| match attachment {
+        Attachment::Doorbell(id) => Some(*id),
+        _ => None,
+    })
 }
 
 /// Waits for descriptors or memory, if there are none: what a member is not told now it never learns.

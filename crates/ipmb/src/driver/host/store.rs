@@ -92,6 +92,16 @@ impl Store {
         Ok(())
     }
 
+    /// Gives up the pairs of which ends were to be attached: whoever has one sees the other close.
+    pub(super) fn drop_pairs(&mut self, attach: &[Attachment]) {
+        for attachment in attach {
+            if let Attachment::PairEnd { pair, .. } = attachment {
+                self.pairs.remove(&(*pair, Side::Asker));
+                self.pairs.remove(&(*pair, Side::Peer));
+            }
+        }
+    }
+
     /// Puts the ends of pairs where they belong among the objects.
     pub(super) fn take_pair_ends(&mut self, attach: &[Attachment], objects: &mut Vec<OwnedObject>) {
         for (index, &attachment) in attach.iter().enumerate() {

@@ -466,6 +466,10 @@ impl Source {
         // A lane that is closed comes to an end, whether its sender stops or not; the number of lanes
         // is bounded.
         self.closed = Some(packets::MOST_LANES);
+        // No more than one message may have. Of many who are cut off one after the other they would add up.
+        self.packets.clear();
+        self.objects.clear();
+        self.waiting = 0;
         for lane in &mut self.lanes {
             lane.close();
         }

@@ -132,7 +132,7 @@ impl Row {
         for (member, [before, peak, after]) in &self.weights {
             let (quota_descriptors, quota_memory) = self.quota;
             // Members have the same limit as we do.
-            let quota_descriptors = quota_descriptors.min(ipmb_sys::descriptor_limit() / 4 + 200);
+            let quota_descriptors = quota_descriptors.min(ipmb_sys::descriptor_limit() / 2);
             let more = |what: &str, most: u64, found: u64| {
                 format!("{member}: {found} {what} more, where {most} are allowed")
             };

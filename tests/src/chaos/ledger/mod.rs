@@ -141,6 +141,12 @@ impl Ledger {
         sessions.filter(|it| self.life(*it).is_some_and(|life| life.gone().is_none()))
     }
 
+    /// Whether a process that is on the bus does not wait for room.
+    pub fn is_lossy(&self, process: Process) -> bool {
+        let mut of_it = self.living().filter(|session| session.process() == process);
+        of_it.any(|session| self.life(session).is_some_and(|it| it.words.is_lossy()))
+    }
+
     /// A session's life, with its process's end.
     fn life(&self, session: Session) -> Option<Life> {
         let mut life = *self.lives.get(&session)?;

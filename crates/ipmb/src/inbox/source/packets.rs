@@ -17,6 +17,9 @@ const SMALLEST_LANE: usize = 4 << 10;
 /// So many lanes wait to be read. Each is several times as large as the one before it.
 pub(super) const MOST_LANES: usize = 32;
 
+/// So many packets are received at once, at most: together they have no more objects than one message may.
+const MOST_AT_ONCE: usize = MOST_OBJECTS / MAX_OBJECTS;
+
 const _: () = assert!(PairPacket::LEN <= SMALL_PACKET);
 
 impl Source {
@@ -156,7 +159,7 @@ impl Source {
         if let Some(packet) = self.packets.pop_front() {
             return Ok(Some(packet));
         }
-        let most = 2 * self.arrived.max(1);
+        let most = (2 * self.arrived.max(1)).min(MOST_AT_ONCE);
         match self.channel.try_recv_small(&mut self.packets, most) {
             Ok(()) => self.arrived = self.packets.len(),
             Err(ChannelRecvError::Empty | ChannelRecvError::Disconnected) => return Ok(None),

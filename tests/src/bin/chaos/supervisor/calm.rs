@@ -1,6 +1,11 @@
 //! The part of a round in which everything comes to rest, and is judged.
 
-use super::{Supervisor, actor::State, clock::Fair, keep_logs};
+use super::{
+    Supervisor,
+    actor::{Actor, State},
+    clock::Fair,
+    keep_logs,
+};
 use crate::{leaks, player::TTL};
 use ipmb_tests::chaos::ledger::{Fault, Kind, Verdict};
 use std::{
@@ -131,11 +136,12 @@ impl Supervisor {
     /// In those who are on the bus. What is closed late is none.
     fn look_for_leaks(&mut self) {
         let on = self.actors.iter().filter(|actor| actor.state == State::On);
-        let pids: Vec<u32> = on.map(|actor| actor.pid()).collect();
+        let is_lossy = |actor: &Actor| self.ledger.is_lossy(actor.process);
+        let pids: Vec<_> = on.map(|actor| (actor.pid(), is_lossy(actor))).collect();
         let mut patience = Fair::of_seconds(ARRIVAL);
         loop {
             // One more for the prober.
-            let look = |pid: &u32| leaks::look(*pid, pids.len());
+            let look = |(pid, lossy): &(u32, bool)| leaks::look(*pid, *lossy, pids.len());
             let (faults, counts): (Vec<_>, Vec<_>) = pids.iter().map(look).unzip();
             let faults: Vec<_> = faults.into_iter().flatten().collect();
             if faults.is_empty() {

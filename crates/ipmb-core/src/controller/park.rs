@@ -1,6 +1,9 @@
 //! Parking: a message waits with the controller for somebody it is for.
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use smallvec::SmallVec;
 
@@ -73,8 +76,11 @@ impl Controller {
             let reason = ParkRefusal::Selector { size, limit };
             return self.send(conn, &ToMember::ParkRefused { sequence, reason }, out);
         }
-        // Behind a message that is contested, so that the two cannot overtake each other.
-        let contested = self.contested.range(of_sender(sender)).next().is_some()
+        // Behind a message that is contested, so that the two cannot overtake each other; or under way: if we
+        // die now, who is to get it may forget it.
+        let behind = |them: &BTreeSet<ParkId>| them.range(of_sender(sender)).next().is_some();
+        let contested = behind(&self.contested)
+            || behind(&self.under_way)
             || match self.receivers(&selector.label_op) {
                 Receivers::Nobody => false,
                 Receivers::Unknown => true,
@@ -123,6 +129,10 @@ impl Controller {
             return;
         };
         parked.on_the_way = Some(conn);
+        self.under_way.insert(id);
+        let Some(parked) = self.parking.get(id) else {
+            return;
+        };
         let mut attach = SmallVec::new();
         if matches!(parked.body, Body::Object { .. }) {
             attach.push(Attachment::ParkedBody(id));
@@ -147,6 +157,7 @@ impl Controller {
                 self.arrived(id, member, out);
             }
         }
+        self.reconsider(out);
     }
 
     /// A parked message has arrived, with this controller or an earlier one.
@@ -168,12 +179,16 @@ impl Controller {
 
     /// Parked messages whose ttl is over. One that is on its way counts as arrived.
     pub(super) fn expire_parked(&mut self, now: u64, out: &mut Vec<Output>) {
-        for id in self.parking.due(now) {
+        let due = self.parking.due(now);
+        for &id in &due {
             let parked = self.parking.get(id);
             match parked.and_then(|parked| parked.on_the_way) {
                 Some(conn) => self.arrived(id, self.connections.member(conn), out),
                 None => self.expire_one(id, out),
             }
+        }
+        if !due.is_empty() {
+            self.reconsider(out);
         }
     }
 
@@ -200,12 +215,17 @@ impl Controller {
                 self.arrived(id, Some(member), out);
             } else if let Some(parked) = self.parking.get_mut(id) {
                 parked.on_the_way = None;
+                self.under_way.remove(&id);
             }
         }
+        self.reconsider(out);
     }
 
     /// Something has changed that may decide what becomes of contested messages.
     pub(super) fn reconsider(&mut self, out: &mut Vec<Output>) {
+        if self.contested.is_empty() {
+            return;
+        }
         let undecided = self.undecided();
         for id in self.contested.clone() {
             if is_behind(id, &undecided) {
@@ -233,11 +253,17 @@ impl Controller {
         }
     }
 
-    /// By sender, the first of its messages that somebody may have who has yet to register again.
+    /// By sender, the first of its messages that somebody may have who has yet to register again, or that
+    /// is under way.
     fn undecided(&self) -> BTreeMap<EndpointId, u64> {
         let mut undecided = BTreeMap::new();
+        for id in &self.under_way {
+            undecided.entry(id.sender).or_insert(id.sequence);
+        }
         for id in &self.contested {
-            if !undecided.contains_key(&id.sender)
+            if undecided
+                .get(&id.sender)
+                .is_none_or(|first| *first > id.sequence)
                 && let Some(parked) = self.parking.get(*id)
                 && matches!(self.receivers(&parked.label_op), Receivers::Unknown)
             {
@@ -261,6 +287,7 @@ impl Controller {
     /// Whether it was there.
     fn unpark(&mut self, id: ParkId, out: &mut Vec<Output>) -> bool {
         self.contested.remove(&id);
+        self.under_way.remove(&id);
         let Some(parked) = self.parking.remove(id) else {
             return false;
         };

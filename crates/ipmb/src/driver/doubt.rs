@@ -181,7 +181,12 @@ impl Driver {
             Ok(watch) => watch,
             Err(error) => return self.lack(error),
         };
-        self.endpoint.link().vacant = watch == Watch::Vacant;
+        let mut link = self.endpoint.link();
+        link.vacant = match watch {
+            Watch::Vacant => Some(link.vacant.unwrap_or_else(Instant::now)),
+            _ => None,
+        };
+        drop(link);
         // The word that somebody serves can be taken out of the watch by any member.
         let pause = (LOOK_TIME * 2_u32.saturating_pow(self.looks)).min(LONGEST_LOOK_TIME);
         self.later = Some((Instant::now() + pause, Later::LookAgain));

@@ -71,13 +71,13 @@ impl Driver {
         let mut link = self.endpoint.link();
         let withdrawal = ToController::Withdraw { sequence };
         self.endpoint.tell_controller(&mut link, &withdrawal);
-        let vacant = link.vacant;
+        let hopeless = link.is_hopeless();
         let Some(message) = link.parked.entries.get_mut(&sequence) else {
             return;
         };
         message.withdrawn = true;
         // Somebody may have the request, and reply.
-        let is_open = message.request.is_some() && message.was_held && !vacant;
+        let is_open = message.request.is_some() && message.was_held && !hopeless;
         drop(link);
         if !is_open {
             self.expire(sequence);
@@ -87,9 +87,18 @@ impl Driver {
     pub(super) fn next_expiry(&self) -> Option<u64> {
         let link = self.endpoint.link();
         let messages = link.parked.entries.values();
-        let ending = messages.filter(|message| message.ends(link.vacant));
-        let deadlines = ending.map(|message| message.deadline);
-        deadlines.min().map(|at| at.saturating_add(GRACE_NS))
+        let hopeless = link.is_hopeless();
+        let ends = messages.clone().filter(|message| message.ends(hopeless));
+        let deadlines = ends.map(|message| message.deadline);
+        let next = deadlines.min().map(|at| at.saturating_add(GRACE_NS));
+        // Those that wait for the word of a controller wait no longer when there is none.
+        let mut withdrawn = messages.filter(|message| message.waits() && message.withdrawn);
+        let hopeless_at = link
+            .hopeless_at()
+            .filter(|_| !hopeless && withdrawn.next().is_some());
+        let left = hopeless_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let then = left.map(|left| boot_time_ns().saturating_add(left.as_nanos() as u64));
+        [next, then].into_iter().flatten().min()
     }
 
     /// Sends those parked messages that have a receiver now.
@@ -99,7 +108,8 @@ impl Driver {
             return;
         }
         let now = boot_time_ns().saturating_sub(GRACE_NS);
-        let ends = |message: &ParkedMessage| message.ends(link.vacant) && message.deadline <= now;
+        let hopeless = link.is_hopeless();
+        let ends = |message: &ParkedMessage| message.ends(hopeless) && message.deadline <= now;
         let expired = link.parked.which(ends);
         let is_routable = |state: &ParkState| matches!(state, ParkState::Routable { .. });
         let routable = (link.parked).which(|message| is_routable(&message.state));

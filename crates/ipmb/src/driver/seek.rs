@@ -15,7 +15,6 @@ impl Driver {
     pub(super) fn seek(&mut self, mut action: ElectionAction) {
         self.phase = Phase::Seeking;
         self.later = None;
-        self.endpoint.link().vacant = false;
         if !self.watching {
             let watch = self.rendezvous.watch_object();
             match self.poller.add(watch, token::WATCH, Interest::ReadableEdge) {
@@ -186,6 +185,7 @@ impl Driver {
 
     fn greet(&mut self, channel: Channel) {
         self.election.handle(ElectionEvent::Connected);
+        self.endpoint.link().vacant = None;
         let mut nonce = [0; 32];
         if let Err(error) = ipmb_sys::random(&mut nonce) {
             return self.lack(error);
@@ -208,6 +208,7 @@ impl Driver {
 
     /// The controller is in this thread: no need to shake hands.
     fn join_ourselves(&mut self) {
+        self.endpoint.link().vacant = None;
         let (ours, theirs) = match Channel::pair() {
             Ok(pair) => pair,
             Err(error) => return self.lack(error),

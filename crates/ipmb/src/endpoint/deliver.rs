@@ -287,7 +287,7 @@ impl Endpoint {
             let patience_with_beacon = match self.controller_lives() {
                 true if was_lied_to => Some(Duration::ZERO),
                 true => Some(LIE_PATIENCE),
-                false if self.link().vacant => Some(BEACON_PATIENCE),
+                false if self.link().vacant.is_some() => Some(BEACON_PATIENCE),
                 // Whoever serves the bus now, or is about to, may have let others in. It may be stopped;
                 // what is sent meanwhile would miss them.
                 false => None,
@@ -463,7 +463,7 @@ mod tests {
         bearings.beacon.raise(2);
         endpoint.routing().install(bearings);
         let mut link = endpoint.link();
-        (link.status, link.vacant) = (Status::Orphaned, false);
+        link.status = Status::Orphaned;
         drop(link);
         let everybody = Selector::multicast("anybody");
         let route = || {
@@ -471,7 +471,7 @@ mod tests {
             endpoint.route(Target::Selector(&everybody), patience)
         };
         assert!(matches!(route(), Err(SendError::Timeout)));
-        endpoint.link().vacant = true;
+        endpoint.link().vacant = Some(Instant::now());
         assert!(route().is_ok_and(|route| route.is_empty()));
     }
 

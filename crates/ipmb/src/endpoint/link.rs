@@ -11,6 +11,7 @@ use std::{
     io,
     os::fd::AsFd,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 /// What the endpoint has to do with the controller.
@@ -25,14 +26,30 @@ pub(crate) struct Link {
     pub(crate) parked: ParkTable,
     /// What the system refused the driver, for the next who waits for something.
     pub(crate) lack: Option<io::Error>,
-    /// Nobody serves the bus, or is about to.
-    pub(crate) vacant: bool,
+    /// Since then nobody serves the bus, or is about to.
+    pub(crate) vacant: Option<Instant>,
     /// The receiver is dropped.
     pub(crate) deaf: bool,
     /// Who has to be told so, because it has asked us something.
     pub(crate) askers: Vec<EndpointId>,
     /// Sender and receiver are dropped.
     pub(crate) leaving: bool,
+}
+
+/// After so long without a controller none is expected to come.
+const VACANCY: Duration = Duration::from_secs(1);
+
+impl Link {
+    /// When it is as good as certain that there will be no controller; `None`: there is one, or somebody is
+    /// about to be it.
+    pub(crate) fn hopeless_at(&self) -> Option<Instant> {
+        Some(self.vacant? + VACANCY)
+    }
+
+    /// Whether it is.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.hopeless_at().is_some_and(|at| Instant::now() >= at)
+    }
 }
 
 /// Where the endpoint stands.

@@ -88,9 +88,13 @@ impl ParkState {
 impl ParkedMessage {
     /// Whether it is over a while after its ttl, if the controller says nothing; not if there is
     /// somebody to send it to.
-    pub(crate) fn ends(&self, vacant: bool) -> bool {
-        let waits = matches!(self.state, ParkState::Asked | ParkState::Held);
-        waits && (vacant || !self.withdrawn)
+    pub(crate) fn ends(&self, hopeless: bool) -> bool {
+        self.waits() && (hopeless || !self.withdrawn)
+    }
+
+    /// Whether it waits for somebody whom it is for.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self.state, ParkState::Asked | ParkState::Held)
     }
 
     /// What it costs the controller.

@@ -243,6 +243,23 @@ fn nobody_confirms_for_another() {
 }
 
 #[test]
+fn nothing_overtakes_what_is_under_way() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.park(1, 1, "b", TTL);
+    bus.join(2, "b");
+    bus.news();
+    // If we died now, it might come to the second by another controller, behind what is sent there.
+    bus.park(1, 2, "b", TTL);
+    bus.park(1, 3, "c", TTL);
+    assert_eq!(bus.news(), ["#1 parked(2)", "#1 parked(3)"]);
+    bus.say(2, took(&[park_id(1, 1)]));
+    assert_eq!(bus.news(), ["#1 delivered(1 to 2)", "#1 routable(2)"]);
+    bus.join(3, "c");
+    assert!(bus.news().contains(&"#3 deliver(1.3)".to_owned()));
+}
+
+#[test]
 fn parked_again_is_parked_once() {
     let mut bus = Bus::new();
     bus.join(1, "a");

@@ -589,9 +589,10 @@ impl Rx {
     }
 
     fn cut_off(&mut self, index: usize, why: &Malformed) {
-        if let Some(source) = &self.sources[index] {
+        if let Some(source) = &mut self.sources[index] {
             tracing::warn!(pid = source.pid, %why, "a sender is cut off");
             self.departed.push(source.endpoint);
+            source.drop_objects();
         }
         self.statistics.cut_off += 1;
         self.remove(index);

@@ -466,14 +466,18 @@ impl Source {
         // A lane that is closed comes to an end, whether its sender stops or not; the number of lanes
         // is bounded.
         self.closed = Some(packets::MOST_LANES);
-        // No more than one message may have. Of many who are cut off one after the other they would add up.
-        self.packets.clear();
-        self.objects.clear();
-        self.waiting = 0;
         for lane in &mut self.lanes {
             lane.close();
         }
         self.ring_for_room();
+    }
+
+    /// Lets go at once of the objects that wait for their messages: no more than one message may have. Of many who
+    /// are cut off one after the other they would add up.
+    pub(super) fn drop_objects(&mut self) {
+        self.packets.clear();
+        self.objects.clear();
+        self.waiting = 0;
     }
 
     /// Takes some of what is unread and drops it, so that its holds are given back; then what else there

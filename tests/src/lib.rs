@@ -24,7 +24,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::Duration,
@@ -77,6 +77,20 @@ impl Bus {
     }
 }
 
+/// What a program says, line by line, until it ends or nobody listens.
+pub fn lines_of(output: ChildStdout) -> Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines() {
+            let Ok(line) = line else { return };
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
+
 /// Options for the one bus in a runtime directory.
 pub fn options(directory: &Path, label: ipmb::Label) -> ipmb::Options {
     ipmb::Options::new("com.example.tests", label, "token").with_runtime_directory(directory)
@@ -112,16 +126,7 @@ impl Peer {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the peer program starts");
-        let output = child.stdout.take().expect("its output is a pipe");
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(output).lines() {
-                let Ok(line) = line else { return };
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
+        let lines = lines_of(child.stdout.take().expect("its output is a pipe"));
         let input = child.stdin.take();
         Self {
             child,

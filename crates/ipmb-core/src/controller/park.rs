@@ -130,9 +130,6 @@ impl Controller {
         };
         parked.on_the_way = Some(conn);
         self.under_way.insert(id);
-        let Some(parked) = self.parking.get(id) else {
-            return;
-        };
         let mut attach = SmallVec::new();
         if matches!(parked.body, Body::Object { .. }) {
             attach.push(Attachment::ParkedBody(id));

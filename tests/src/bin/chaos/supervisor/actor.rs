@@ -1,18 +1,20 @@
 //! An endpoint process, from outside.
 
 use super::clock::Fair;
-use ipmb_tests::chaos::{
-    book::Reader,
-    ledger::{Fault, Kind},
-    record::{Process, Session},
+use ipmb_tests::{
+    chaos::{
+        book::Reader,
+        ledger::{Fault, Kind},
+        record::{Process, Session},
+    },
+    lines_of,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::Write,
     path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{self, Receiver},
-    thread,
+    sync::mpsc::Receiver,
     time::Instant,
 };
 
@@ -75,16 +77,7 @@ impl Actor {
             .stdout(Stdio::piped())
             .spawn()
             .expect("a process starts");
-        let output = child.stdout.take().expect("its output is a pipe");
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(output).lines() {
-                let Ok(line) = line else { return };
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
+        let lines = lines_of(child.stdout.take().expect("its output is a pipe"));
         let mut actor = Self {
             name,
             process,

@@ -56,7 +56,7 @@ impl Handle {
         link.deaf = true;
         link.askers = askers;
         drop(link);
-        self.endpoint.wake.ring();
+        self.endpoint.wake();
     }
 
     /// Waits until the endpoint is on the bus.
@@ -91,7 +91,7 @@ impl Drop for Handle {
         // are parked messages for the next controller: they would end with the process.
         let wait = link.status != Status::Orphaned || !link.parked.entries.is_empty();
         drop(link);
-        self.endpoint.wake.ring();
+        self.endpoint.wake();
         if let Some(driver) = self.driver.take()
             && wait
         {

@@ -27,6 +27,9 @@ pub enum Interest {
     Readable,
     /// Reported once each time something to read arrives: read until there is nothing.
     ReadableEdge,
+    /// Reported once, and not again until it is [modified](Poller::modify): by an object that can always be read,
+    /// as a [`Doorbell`](super::Doorbell) can, any thread wakes the one that waits, and nobody else does.
+    ReadableOnce,
     /// As `Readable`, and also as long as there is room to write. For a queue that waits to go.
     ReadableWritable,
     /// Nothing but the hang-up.
@@ -131,6 +134,7 @@ impl Interest {
         match self {
             Self::Readable => F::IN | F::RDHUP,
             Self::ReadableEdge => F::IN | F::RDHUP | F::ET,
+            Self::ReadableOnce => F::IN | F::ONESHOT,
             Self::ReadableWritable => F::IN | F::OUT | F::RDHUP,
             Self::HangupOnly => F::RDHUP,
         }

@@ -254,6 +254,30 @@ pub fn interrupted() {
 }
 
 #[test]
+fn who_waits_is_woken_by_what_can_always_be_read() {
+    let (poller, (bell, _hearing)) = (Poller::new().unwrap(), doorbell());
+    let mut events = Vec::new();
+    let mut woken = |time| {
+        poller.wait(&mut events, time).unwrap();
+        let tokens: Vec<u64> = events.iter().map(|event| event.token).collect();
+        tokens == [7]
+    };
+    let wake = || poller.modify(bell.as_fd(), 7, Interest::ReadableOnce);
+    poller.add(bell.as_fd(), 7, Interest::ReadableOnce).unwrap();
+    assert!(woken(PATIENCE));
+    // Those who ring it mean somebody else.
+    bell.ring();
+    assert!(!woken(NOW));
+    wake().unwrap();
+    wake().unwrap();
+    assert!(woken(PATIENCE) && !woken(NOW));
+    std::thread::scope(|scope| {
+        scope.spawn(|| wake().unwrap());
+        assert!(woken(PATIENCE));
+    });
+}
+
+#[test]
 fn the_poller_tells_what_happened() {
     let poller = Poller::new().unwrap();
     let (a, b) = Channel::pair().unwrap();

@@ -45,7 +45,7 @@ const MESSAGE_OBJECTS: usize = 4096;
 pub(super) struct Driver {
     endpoint: Arc<Endpoint>,
     rendezvous: Rendezvous,
-    poller: Poller,
+    poller: Arc<Poller>,
     election: Election,
     phase: Phase,
     /// To be done when the time has come.
@@ -100,7 +100,7 @@ enum Later {
 
 /// What an event is about.
 mod token {
-    pub(super) const WAKE: u64 = 0;
+    pub(super) use crate::endpoint::WAKE;
     pub(super) const WATCH: u64 = 1;
     pub(super) const CONTROL: u64 = 2;
     pub(super) const ROOM: u64 = 3;
@@ -114,12 +114,10 @@ mod token {
 
 /// Starts the driver of an endpoint.
 pub(crate) fn start(endpoint: Arc<Endpoint>, rendezvous: Rendezvous) -> io::Result<JoinHandle<()>> {
-    let poller = Poller::new()?;
-    poller.add(endpoint.wake.as_fd(), token::WAKE, Interest::ReadableEdge)?;
     let driver = Driver {
         election: Election::new(endpoint.options.controller_affinity),
         rendezvous,
-        poller,
+        poller: Arc::clone(&endpoint.poller),
         phase: Phase::Seeking,
         later: None,
         watching: false,

@@ -257,7 +257,7 @@ impl Endpoint {
                 }
             };
             if !sent {
-                self.wake.ring();
+                self.wake();
             }
         }
     }

@@ -21,12 +21,18 @@ use crate::{
 };
 use ipmb_core::{Credential, EndpointId, ReceiveLimits, ToController};
 use ipmb_lane::{BiasedGuard, BiasedMutex, READY_LEN, ReadySet, Waker};
-use ipmb_sys::{Access, BorrowedObject, Channel, Doorbell, fork_generation, map_memory, page_size};
+use ipmb_sys::{
+    Access, BorrowedObject, Channel, Doorbell, Interest, Poller, fork_generation, map_memory,
+    page_size,
+};
 use std::{
     io,
     os::fd::AsFd,
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
 };
+
+/// What the driver's poller calls an event by which another thread wakes it.
+pub(crate) const WAKE: u64 = 0;
 
 /// What the sender, the receiver and the driver of an endpoint share.
 pub(crate) struct Endpoint {
@@ -35,8 +41,8 @@ pub(crate) struct Endpoint {
     pub(crate) credential: Credential,
     pub(crate) inbox: Inbox,
     pub(crate) room: RoomBell,
-    /// Wakes the driver.
-    pub(crate) wake: Doorbell,
+    /// What the driver waits with.
+    pub(crate) poller: Arc<Poller>,
     link: Mutex<Link>,
     link_changed: Condvar,
     routing: BiasedMutex<Routing>,
@@ -55,12 +61,18 @@ impl Endpoint {
             budget: options.inbox_budget,
             spin: options.spin,
         };
+        let inbox = Inbox::new(limits).map_err(JoinError::Resources)?;
+        let poller = Poller::new().map_err(JoinError::Resources)?;
+        let (doorbell, ..) = inbox.objects();
+        poller
+            .add(doorbell.as_fd(), WAKE, Interest::ReadableOnce)
+            .map_err(JoinError::Resources)?;
         Ok(Self {
             id,
             credential: Credential::new(&options.identifier, token),
-            inbox: Inbox::new(limits).map_err(JoinError::Resources)?,
+            inbox,
             room: RoomBell::new().map_err(JoinError::Resources)?,
-            wake: Doorbell::create().map_err(JoinError::Resources)?,
+            poller: Arc::new(poller),
             link: Mutex::default(),
             link_changed: Condvar::new(),
             routing: BiasedMutex::default(),
@@ -68,6 +80,21 @@ impl Endpoint {
             fork_generation: fork_generation(),
             options,
         })
+    }
+
+    /// Wakes the driver, now or when it waits next.
+    pub(crate) fn wake(&self) {
+        let (doorbell, ..) = self.inbox.objects();
+        let (poller, object) = (&self.poller, doorbell.as_fd());
+        // It can always be read: so it is reported, once.
+        if poller.modify(object, WAKE, Interest::ReadableOnce).is_ok() {
+            return;
+        }
+        // The system may have no memory to modify it, though none has been seen that needs any.
+        let _ = poller.remove(object);
+        if let Err(error) = poller.add(object, WAKE, Interest::ReadableOnce) {
+            tracing::error!(%error, "the endpoint's own thread cannot be woken");
+        }
     }
 
     /// What this endpoint accepts.
@@ -112,7 +139,7 @@ impl Endpoint {
         {
             // A broken pipe is the driver's to notice.
             if !matches!(pipe.send(&message.encode(), Vec::new()), Ok(Flushed::All)) {
-                self.wake.ring();
+                self.wake();
             }
         }
     }
@@ -168,7 +195,7 @@ impl Endpoint {
     /// there is something to be read first.
     pub(crate) fn announce_departure(&self, gone: impl IntoIterator<Item = EndpointId>) {
         self.link().departed.extend(gone);
-        self.wake.ring();
+        self.wake();
     }
 }
 

@@ -170,7 +170,7 @@ impl Endpoint {
             _ => false,
         };
         if !asked {
-            self.wake.ring();
+            self.wake();
         }
         loop {
             match link

@@ -1,6 +1,6 @@
 //! The names by which endpoints, message types, memory regions and parked messages are known.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,4 +32,12 @@ pub struct ParkId {
     pub sender: EndpointId,
     /// The how-manieth message that the sender parked.
     pub sequence: u64,
+}
+
+impl ParkId {
+    /// From the first to the last there can be of a sender.
+    pub(crate) fn all_of(sender: EndpointId) -> RangeInclusive<Self> {
+        let id = |sequence| Self { sender, sequence };
+        id(0)..=id(u64::MAX)
+    }
 }

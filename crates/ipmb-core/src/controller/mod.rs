@@ -75,8 +75,6 @@ pub struct Controller {
     // Parked messages that a member may have, who has yet to register again, and what their senders
     // parked after them.
     contested: BTreeSet<ParkId>,
-    // Those that were sent to somebody who has not said yet that they arrived.
-    under_way: BTreeSet<ParkId>,
     delivered: Delivered,
     strains: Strains,
 }
@@ -128,7 +126,6 @@ impl Controller {
             introductions: Introductions::default(),
             parking: Parking::default(),
             contested: BTreeSet::new(),
-            under_way: BTreeSet::new(),
             strains: Strains::default(),
         };
         if let Some(inherited) = inherited {

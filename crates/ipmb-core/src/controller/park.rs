@@ -1,9 +1,6 @@
 //! Parking: a message waits with the controller for somebody it is for.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::RangeInclusive,
-};
+use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
@@ -78,9 +75,12 @@ impl Controller {
         }
         // Behind a message that is contested, so that the two cannot overtake each other; or under way: if we
         // die now, who is to get it may forget it.
-        let behind = |them: &BTreeSet<ParkId>| them.range(of_sender(sender)).next().is_some();
-        let contested = behind(&self.contested)
-            || behind(&self.under_way)
+        let contested = self
+            .contested
+            .range(ParkId::all_of(sender))
+            .next()
+            .is_some()
+            || self.parking.has_under_way(sender)
             || match self.receivers(&selector.label_op) {
                 Receivers::Nobody => false,
                 Receivers::Unknown => true,
@@ -125,11 +125,9 @@ impl Controller {
     /// Sends a parked message to a member. It stays until the member says that it arrived.
     pub(super) fn deliver(&mut self, conn: ConnId, id: ParkId, out: &mut Vec<Output>) {
         self.contested.remove(&id);
-        let Some(parked) = self.parking.get_mut(id) else {
+        let Some(parked) = self.parking.send_to(id, conn) else {
             return;
         };
-        parked.on_the_way = Some(conn);
-        self.under_way.insert(id);
         let mut attach = SmallVec::new();
         if matches!(parked.body, Body::Object { .. }) {
             attach.push(Attachment::ParkedBody(id));
@@ -210,9 +208,8 @@ impl Controller {
             };
             if !matches!(self.receivers(&parked.label_op), Receivers::Nobody) {
                 self.arrived(id, Some(member), out);
-            } else if let Some(parked) = self.parking.get_mut(id) {
-                parked.on_the_way = None;
-                self.under_way.remove(&id);
+            } else {
+                self.parking.take_back(id);
             }
         }
         self.reconsider(out);
@@ -254,7 +251,7 @@ impl Controller {
     /// is under way.
     fn undecided(&self) -> BTreeMap<EndpointId, u64> {
         let mut undecided = BTreeMap::new();
-        for id in &self.under_way {
+        for id in self.parking.under_way() {
             undecided.entry(id.sender).or_insert(id.sequence);
         }
         for id in &self.contested {
@@ -284,7 +281,6 @@ impl Controller {
     /// Whether it was there.
     fn unpark(&mut self, id: ParkId, out: &mut Vec<Output>) -> bool {
         self.contested.remove(&id);
-        self.under_way.remove(&id);
         let Some(parked) = self.parking.remove(id) else {
             return false;
         };
@@ -293,12 +289,6 @@ impl Controller {
         }
         true
     }
-}
-
-/// All ids of a sender.
-fn of_sender(sender: EndpointId) -> RangeInclusive<ParkId> {
-    let id = |sequence| ParkId { sender, sequence };
-    id(0)..=id(u64::MAX)
 }
 
 fn is_behind(id: ParkId, undecided: &BTreeMap<EndpointId, u64>) -> bool {

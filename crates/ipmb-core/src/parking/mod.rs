@@ -32,6 +32,8 @@ pub(crate) struct Parked {
 pub(crate) struct Parking {
     messages: BTreeMap<ParkId, (Parked, ParkUsage)>,
     deadlines: BTreeSet<(u64, ParkId)>,
+    /// Those that are on the way to a member.
+    under_way: BTreeSet<ParkId>,
     usage: BTreeMap<EndpointId, ParkUsage>,
     users: BTreeMap<u32, ParkUsage>,
     total: ParkUsage,
@@ -71,6 +73,7 @@ impl Parking {
     pub(crate) fn remove(&mut self, id: ParkId) -> Option<Parked> {
         let (parked, cost) = self.messages.remove(&id)?;
         self.deadlines.remove(&(parked.deadline, id));
+        self.under_way.remove(&id);
         self.total.subtract(cost);
         let mut usage = self.usage_of(id.sender);
         usage.subtract(cost);
@@ -93,9 +96,33 @@ impl Parking {
         Some(parked)
     }
 
-    pub(crate) fn get_mut(&mut self, id: ParkId) -> Option<&mut Parked> {
+    /// A message is sent to a member, and stays until it has arrived.
+    pub(crate) fn send_to(&mut self, id: ParkId, conn: ConnId) -> Option<&Parked> {
         let (parked, _) = self.messages.get_mut(&id)?;
+        parked.on_the_way = Some(conn);
+        self.under_way.insert(id);
         Some(parked)
+    }
+
+    /// It will not arrive there, and waits again.
+    pub(crate) fn take_back(&mut self, id: ParkId) {
+        self.under_way.remove(&id);
+        if let Some((parked, _)) = self.messages.get_mut(&id) {
+            parked.on_the_way = None;
+        }
+    }
+
+    /// All that are on the way, each sender's in order.
+    pub(crate) fn under_way(&self) -> impl Iterator<Item = ParkId> {
+        self.under_way.iter().copied()
+    }
+
+    /// Whether a message of that sender is on the way.
+    pub(crate) fn has_under_way(&self, sender: EndpointId) -> bool {
+        self.under_way
+            .range(ParkId::all_of(sender))
+            .next()
+            .is_some()
     }
 
     /// The ttl of a message is over, and it stays.
@@ -118,12 +145,8 @@ impl Parking {
 
     /// The messages that were sent to that connection and have not arrived, each sender's in order.
     pub(crate) fn on_the_way_to(&self, conn: ConnId) -> Vec<ParkId> {
-        self.messages
-            .values()
-            .map(|(parked, _)| parked)
-            .filter(|parked| parked.on_the_way == Some(conn))
-            .map(|parked| parked.id)
-            .collect()
+        let is_to = |id: &ParkId| self.get(*id).is_some_and(|it| it.on_the_way == Some(conn));
+        self.under_way().filter(is_to).collect()
     }
 
     /// The messages whose ttl is over, in the order it ended.

@@ -191,3 +191,22 @@ impl Pipe {
         Ok(Flushed::All)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Link, VACANCY};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_controller_is_expected_for_a_while_after_the_last() {
+        let mut link = Link::default();
+        assert!(link.hopeless_at().is_none() && !link.is_hopeless());
+        let now = Instant::now();
+        link.vacant = Some(now);
+        assert!(link.hopeless_at().is_some_and(|at| at >= now + VACANCY));
+        link.vacant = now.checked_sub(VACANCY + Duration::from_millis(1));
+        assert!(link.is_hopeless());
+        link.vacant = None;
+        assert!(!link.is_hopeless());
+    }
+}

@@ -12,23 +12,14 @@ use crate::{refuse, root, steps};
 pub(crate) const CARGO_FUZZ: Tool = Tool {
     name: "cargo-fuzz",
     check: &["cargo", "fuzz", "--version"],
-    source: Source::Install(&[&["cargo", "install", "--locked", "--quiet", "cargo-fuzz"]]),
+    source: Source::Command(&["cargo", "install", "--locked", "--quiet", "cargo-fuzz"]),
 };
 
 /// libFuzzer is C++.
 pub(crate) const CPP: Tool = Tool {
     name: "C++ compiler",
     check: &["c++", "--version"],
-    source: Source::Install(&[
-        &["apt-get", "update", "-qq"],
-        &[
-            "apt-get",
-            "install",
-            "-qq",
-            "--no-install-recommends",
-            "g++",
-        ],
-    ]),
+    source: Source::Debian(&["g++"], None),
 };
 
 pub(crate) const NEEDS: &[Tool] = &[CARGO_FUZZ, CPP];

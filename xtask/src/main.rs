@@ -14,8 +14,9 @@ mod steps;
 mod tool;
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::OnceLock;
 
 const USAGE: &str = "\
 Tasks of the repository:
@@ -146,8 +147,12 @@ fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// The root of the repository.
+/// The root of the repository from which we were started: two of them may have built the same program.
 fn root() -> &'static Path {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own)
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let started = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let own = started.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        own.parent().map_or_else(|| own.clone(), Path::to_path_buf)
+    })
 }

@@ -62,12 +62,12 @@ fn prepare(needs: &[Tool], install: bool) -> Result<(), Outcome> {
             Source::ByHand(hint) => {
                 return Err(Outcome::Skipped(format!("there is no {name}: {hint}")));
             }
-            Source::Install(_) if !install => {
+            _ if !install => {
                 return Err(Outcome::Skipped(format!(
                     "there is no {name}: `cargo xtask test --all` installs it"
                 )));
             }
-            Source::Install(_) => tool.install(),
+            _ => tool.install(),
         }
         if !tool.is_there() {
             return Err(Outcome::Failed(format!("{name} could not be installed")));
@@ -166,7 +166,7 @@ mod tests {
         const NEEDS: &[Tool] = &[Tool {
             name: "thing",
             check: ABSENT,
-            source: Source::Install(&[]),
+            source: Source::Debian(&[], None),
         }];
         let Outcome::Skipped(reason) = outcome(NEEDS, false) else {
             panic!("not skipped");
@@ -182,7 +182,7 @@ mod tests {
         const NEEDS: &[Tool] = &[Tool {
             name: "thing",
             check: ABSENT,
-            source: Source::Install(&[&[env!("CARGO"), "--version"], ABSENT, &["never reached"]]),
+            source: Source::Command(&[env!("CARGO"), "--version"]),
         }];
         let failed = Outcome::Failed("thing could not be installed".to_owned());
         assert_eq!(outcome(NEEDS, true), failed);

@@ -22,19 +22,10 @@ pub(crate) const SANITIZERS: Tool = Tool {
         "/usr/bin/cargo --version && cd /usr/lib/rustlib/x86_64-unknown-linux-gnu/lib && \
          test -e librustc-stable_rt.asan.a && test -e librustc-stable_rt.tsan.a",
     ],
-    source: Source::Install(&[
-        &["apt-get", "update", "-qq"],
-        &[
-            "apt-get",
-            "install",
-            "-qq",
-            "--no-install-recommends",
-            "rustc-web",
-            "cargo-web",
-            "rust-web-src",
-        ],
+    source: Source::Debian(
+        &["rustc-web", "cargo-web", "rust-web-src"],
         // Runtimes of the LLVM that the compiler is built with.
-        &[
+        Some(&[
             "sh",
             "-c",
             "llvm=$(/usr/bin/rustc -vV | sed -n 's/^LLVM version: \\([0-9]*\\).*/\\1/p') && \
@@ -42,8 +33,8 @@ pub(crate) const SANITIZERS: Tool = Tool {
              for it in asan tsan; do \
              ln -sf /usr/lib/llvm-$llvm/lib/clang/$llvm/lib/linux/libclang_rt.$it-x86_64.a \
              /usr/lib/rustlib/x86_64-unknown-linux-gnu/lib/librustc-stable_rt.$it.a; done",
-        ],
-    ]),
+        ]),
+    ),
 };
 
 /// A sanitizer, and what runs under it.

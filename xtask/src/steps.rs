@@ -26,33 +26,14 @@ const MSRV_TOOLCHAIN: Tool = Tool {
 const SHELLCHECK: Tool = Tool {
     name: "shellcheck",
     check: &["shellcheck", "--version"],
-    source: Source::Install(&[
-        &["apt-get", "update", "-qq"],
-        &[
-            "apt-get",
-            "install",
-            "-qq",
-            "--no-install-recommends",
-            "shellcheck",
-        ],
-    ]),
+    source: Source::Debian(&["shellcheck"], None),
 };
 
 /// For what is not Rust among the systems that the benchmark compares with.
 pub(crate) const NATIVE_BUILD: Tool = Tool {
     name: "CMake and a C++ compiler",
     check: &["sh", "-c", "cmake --version && c++ --version"],
-    source: Source::Install(&[
-        &["apt-get", "update", "-qq"],
-        &[
-            "apt-get",
-            "install",
-            "-qq",
-            "--no-install-recommends",
-            "cmake",
-            "g++",
-        ],
-    ]),
+    source: Source::Debian(&["cmake", "g++"], None),
 };
 
 /// All steps. The quick ones that fail most often come first.

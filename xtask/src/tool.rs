@@ -12,8 +12,10 @@ pub(crate) struct Tool {
 
 /// How a tool is had.
 pub(crate) enum Source {
-    /// These commands install it, one after the other.
-    Install(&'static [&'static [&'static str]]),
+    /// Debian's packages, and a command that makes something of them, if they are not all.
+    Debian(&'static [&'static str], Option<&'static [&'static str]>),
+    /// This command installs it.
+    Command(&'static [&'static str]),
     /// Not from here; the text tells a person how. A step that lacks it is skipped, also with `--all`.
     ByHand(&'static str),
 }
@@ -29,12 +31,19 @@ impl Tool {
 
     /// Runs the commands that install it, up to the first that fails. Whether it worked, the check tells.
     pub(crate) fn install(&self) {
-        let Source::Install(commands) = self.source else {
-            return;
+        const UPDATE: &[&str] = &["apt-get", "update", "-qq"];
+        const GET: &[&str] = &["apt-get", "install", "-qq", "--no-install-recommends"];
+        let commands = match self.source {
+            Source::Debian(packages, then) => {
+                let all = [UPDATE.to_vec(), [GET, packages].concat()];
+                all.into_iter().chain(then.map(<[_]>::to_vec)).collect()
+            }
+            Source::Command(line) => vec![line.to_vec()],
+            Source::ByHand(_) => return,
         };
-        for &line in commands {
+        for line in commands {
             println!("$ {}", line.join(" "));
-            match command(line).status() {
+            match command(&line).status() {
                 Ok(status) if status.success() => {}
                 Ok(status) => return println!("{status}"),
                 Err(error) => return println!("{error}"),

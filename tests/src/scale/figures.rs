@@ -49,7 +49,7 @@ impl Figures {
             None,
             "KiB",
         );
-        self.add(DESCRIPTORS, each(used.descriptors), Some(12.0), "");
+        self.add(DESCRIPTORS, each(used.descriptors), Some(11.0), "");
         self.add("idle endpoint: mappings", each(used.mappings), None, "");
         self.add("idle endpoint: threads", each(used.threads), None, "");
     }

@@ -14,7 +14,7 @@ pub(crate) use routing::{Bearings, Routing};
 
 use crate::{
     JoinError, Options,
-    inbox::{Arrival, Inbox, Limits},
+    inbox::{Arrival, Inbox, Limits, OURSELVES},
     loan::Pool,
     memory::Shared,
     peer::{Contact, Line, Peer, Reach, RoomBell},
@@ -171,8 +171,8 @@ impl Endpoint {
         *contact = Contact::Line(Box::new(line));
         let pid = std::process::id();
         self.inbox
-            .arrive(Arrival::Sender(0, self.id, pid, Arc::new(from)));
-        self.inbox.arrive(Arrival::ChannelNews(0));
+            .arrive(Arrival::Sender(OURSELVES, self.id, pid, Arc::new(from)));
+        self.inbox.arrive(Arrival::ChannelNews(OURSELVES));
         Ok(())
     }
 

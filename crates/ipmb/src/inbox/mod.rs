@@ -74,8 +74,11 @@ struct Turns {
     returned: Condvar,
 }
 
-/// A channel to another endpoint, numbered by the driver; 0 is the one to ourselves.
+/// A channel to another endpoint, numbered by the driver.
 pub(crate) type PairId = u64;
+
+/// The one to ourselves.
+pub(crate) const OURSELVES: PairId = 0;
 
 /// What the driver tells the receiving side.
 pub(crate) enum Arrival {

@@ -2,9 +2,10 @@
 
 mod at_once;
 mod labour;
+mod parked;
 
 use super::{
-    Arrival, Findings, Limits, PairId,
+    Arrival, Findings, Limits, OURSELVES, PairId,
     attachments::{Delivery, Incoming, Malformed},
     kept::Kept,
     queue::Queue,
@@ -15,11 +16,12 @@ use crate::{
     Error, MessageBox, RecvError, bytes::Received, loan::resolving, memory::Shared, peer::ENVELOPE,
     request::ReplyTo,
 };
-use ipmb_core::{EndpointId, ParkId, TypeId};
+use ipmb_core::{EndpointId, TypeId};
 use ipmb_lane::{ReadySet, Sleeper};
 use labour::Labour;
+use parked::Parked;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
@@ -39,8 +41,6 @@ const ROUNDS: u32 = 8;
 const PATIENCE: u32 = 1024;
 /// and so many of those that take work.
 const LABOURS: u32 = 64;
-/// So many ids of parked messages are remembered, lest one come twice.
-const REMEMBERED: usize = 4096;
 /// From this size on a payload is moved instead of copied, in bytes.
 const LARGE: usize = 4096;
 
@@ -79,12 +79,11 @@ pub(super) struct Rx {
     /// The source from which a reply came last.
     replies: usize,
     scanned: bool,
-    parked: VecDeque<Delivery>,
+    parked: Parked,
     /// Who has asked something that was parked.
     askers: Vec<EndpointId>,
     /// Who is gone, for those who wait for replies.
     pub(super) departed: Vec<EndpointId>,
-    seen: VecDeque<ParkId>,
     buffer: Vec<u8>,
     /// A request that was found when a message was to be received at once, with its bytes.
     request: Option<(TypeId, ReplyTo, Vec<u8>)>,
@@ -118,10 +117,9 @@ impl Rx {
             express: (0, 0),
             replies: 0,
             scanned: false,
-            parked: VecDeque::new(),
+            parked: Parked::default(),
             askers: Vec::new(),
             departed: Vec::new(),
-            seen: VecDeque::new(),
             buffer: Vec::new(),
             request: None,
             failure: None,
@@ -149,7 +147,7 @@ impl Rx {
                 match self.labour(longest)? {
                     Some(Pull::Message(incoming)) => {
                         self.since_scan += 1;
-                        if incoming.parked.as_ref().is_none_or(|id| self.is_new(**id)) {
+                        if self.is_new(&incoming) {
                             return Ok(Next::Message(incoming));
                         }
                     }
@@ -171,11 +169,7 @@ impl Rx {
                     if self.burst >= BURST {
                         self.pass(index, true);
                     }
-                    if incoming
-                        .parked
-                        .as_ref()
-                        .is_some_and(|id| !self.is_new(**id))
-                    {
+                    if !self.is_new(&incoming) {
                         continue;
                     }
                     self.prepare_express();
@@ -221,7 +215,7 @@ impl Rx {
                 Ok(Pull::Message(incoming)) => {
                     self.since_scan += 1;
                     self.scanned = false;
-                    if incoming.parked.as_ref().is_none_or(|id| self.is_new(**id)) {
+                    if self.is_new(&incoming) {
                         return Ok(Some(incoming));
                     }
                 }
@@ -320,7 +314,9 @@ impl Rx {
                     let index = self.vacant();
                     let slot = index as u32;
                     let budget = self.limits.budget;
-                    self.sources[index] = Some(Source::new(endpoint, pid, channel, slot, budget));
+                    let mut source = Source::new(endpoint, pid, channel, slot, budget);
+                    source.pair = id;
+                    self.sources[index] = Some(source);
                     self.by_id.insert(id, index);
                 }
                 Arrival::ChannelNews(id) => {
@@ -337,7 +333,13 @@ impl Rx {
                     }
                 }
                 Arrival::Gone(endpoint) => self.departed.push(endpoint),
-                Arrival::Parked(delivery) => self.parked.push_back(delivery),
+                Arrival::Parked(delivery) => {
+                    let sources = self.sources.iter().flatten();
+                    let same = sources
+                        .filter(|it| it.endpoint == delivery.id.sender && it.pair != OURSELVES);
+                    let behind = same.map(|source| source.pair).collect();
+                    self.parked.push(delivery, behind);
+                }
                 Arrival::Lost => self.lost = true,
                 Arrival::Question(question) => drop(question.send(self.findings())),
             }
@@ -444,9 +446,7 @@ impl Rx {
 
     /// Receives no more. Returns who has asked something.
     pub(super) fn close(&mut self) -> Vec<EndpointId> {
-        // Opened, so that the regions in them are given back.
-        while let Ok(Some(_)) = self.next_parked() {}
-        let mut askers = std::mem::take(&mut self.askers);
+        let mut askers = Vec::new();
         for source in &mut self.sources {
             if let Some(source) = source.take() {
                 askers.extend(source.has_ever_asked().then_some(source.endpoint));
@@ -454,17 +454,17 @@ impl Rx {
             }
         }
         self.labour.finish();
+        // Opened, so that the regions in them are given back; with no lanes left, nothing is in front of them.
+        while let Ok(Some(_)) = self.next_parked() {}
+        askers.append(&mut self.askers);
         askers
     }
 
     fn next_parked(&mut self) -> Result<Option<Incoming>, RecvError> {
-        while let Some(mut delivery) = self.parked.pop_front() {
-            if self.seen.contains(&delivery.id) {
-                continue;
-            }
+        while let Some(mut delivery) = self.first_parked() {
             match delivery.open() {
                 Ok(incoming) => {
-                    self.is_new(delivery.id);
+                    self.parked.is_new(delivery.id);
                     if incoming.correlation.is_some() && !self.askers.contains(&incoming.from) {
                         self.askers.push(incoming.from);
                     }
@@ -478,11 +478,11 @@ impl Rx {
                     self.statistics.skipped += 1;
                 }
                 Err(PullError::Resources(error)) => {
-                    self.parked.push_front(delivery);
+                    self.parked.put_back(delivery);
                     return Err(RecvError::Resources(error));
                 }
                 Err(PullError::Malformed(why)) => {
-                    self.is_new(delivery.id);
+                    self.parked.is_new(delivery.id);
                     tracing::warn!(%why, "a parked message is malformed: dropped");
                 }
             }
@@ -490,16 +490,16 @@ impl Rx {
         Ok(None)
     }
 
-    /// Whether this parked message has not come before.
-    fn is_new(&mut self, id: ParkId) -> bool {
-        if self.seen.contains(&id) {
-            return false;
-        }
-        if self.seen.len() >= REMEMBERED {
-            self.seen.pop_front();
-        }
-        self.seen.push_back(id);
-        true
+    fn first_parked(&mut self) -> Option<Delivery> {
+        let sources = &self.sources;
+        let has_news = |pair, it: &Source| it.pair == pair && it.has_news();
+        let is_read = |pair| !sources.iter().flatten().any(|it| has_news(pair, it));
+        self.parked.next(is_read)
+    }
+
+    /// Whether it was not parked, or has not come before.
+    fn is_new(&mut self, incoming: &Incoming) -> bool {
+        (incoming.parked.as_ref()).is_none_or(|id| self.parked.is_new(**id))
     }
 
     fn few(&self) -> bool {

@@ -4,7 +4,10 @@
 mod packets;
 mod usage;
 
-use super::attachments::{Attached, Frame, Incoming, Malformed};
+use super::{
+    OURSELVES, PairId,
+    attachments::{Attached, Frame, Incoming, Malformed},
+};
 use crate::{
     loan::{Ledger, Views},
     memory::Shared,
@@ -38,6 +41,8 @@ const REGIONS: usize = 128;
 
 pub(super) struct Source {
     pub(super) endpoint: EndpointId,
+    /// On which channel it comes.
+    pub(super) pair: PairId,
     /// For the log.
     pub(super) pid: u32,
     channel: Arc<Channel>,
@@ -148,6 +153,7 @@ impl Source {
     ) -> Self {
         Self {
             endpoint,
+            pair: OURSELVES,
             pid,
             channel,
             slot,

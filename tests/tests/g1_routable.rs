@@ -5,6 +5,7 @@ use ipmb_core::{EndpointId, Record};
 use ipmb_tests::{
     Bus, DEADLINE, Peer,
     failover::Controllers,
+    proc::is_stopped,
     raw::{self, Belongings, Raw},
 };
 use rustix::{
@@ -107,16 +108,6 @@ fn g1_who_has_given_up_is_not_routable() {
     let came: Vec<EndpointId> = came.collect();
     assert!(came.contains(&last.id), "{came:?}");
     assert!(!came.contains(&EndpointId(HASTY)), "{came:?}");
-}
-
-/// Whether all threads of a process are stopped.
-fn is_stopped(pid: u32) -> bool {
-    let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    tasks.all(|task| {
-        let status = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
-        let (_, state) = status.rsplit_once(") ").unwrap();
-        state.starts_with('T')
-    })
 }
 
 /// A child that joins again and again, and the pipe on which it says so.

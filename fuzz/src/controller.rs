@@ -65,6 +65,8 @@ enum Said {
     },
     Took(Vec<(u8, u8)>),
     StopReceiving(Vec<u8>),
+    Withdraw(u8),
+    Leave,
 }
 
 /// What a survivor brings.
@@ -201,6 +203,10 @@ impl From<Said> for ToController {
                         ttl => Duration::from_millis(ttl.into()),
                     },
                 },
+                over: match ttl {
+                    0 => u64::from(sequence) << 20,
+                    _ => 0,
+                },
                 body: match body {
                     Ok(len) => Body::Inline(vec![7; usize::from(len) % (17 << 10)]),
                     Err(len) => Body::Object { len: len.into() },
@@ -211,6 +217,10 @@ impl From<Said> for ToController {
             Said::StopReceiving(askers) => Self::StopReceiving {
                 askers: askers.into_iter().map(endpoint).collect(),
             },
+            Said::Withdraw(sequence) => Self::Withdraw {
+                sequence: sequence.into(),
+            },
+            Said::Leave => Self::Leave,
         }
     }
 }

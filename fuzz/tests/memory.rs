@@ -44,6 +44,7 @@ fn parked_selectors_take_no_more_memory_than_they_may() {
                 ttl: Duration::MAX,
                 ..Selector::unicast("x".repeat(message_bytes - 100))
             },
+            over: 0,
             body: Body::Inline(Vec::new()),
             objects: 0,
         };

@@ -6,8 +6,14 @@ use crate::{
     patience::Patience,
 };
 use ipmb_sys::{Obstacle, Rendezvous, RuntimeDirectory};
-use std::{fmt, io, sync::Arc, thread::JoinHandle};
+use std::{fmt, io, sync::Arc, thread::JoinHandle, time::Duration};
 use zeroize::Zeroizing;
+
+/// So long it takes at most to drop an endpoint: what is not done by then is done in the background, as when the
+/// controller is stopped and does not hear that the endpoint leaves;
+const TIME_TO_LEAVE: Duration = Duration::from_millis(250);
+/// and with parked messages, which the next controller has to be told of.
+const TIME_TO_HAND_OVER: Duration = Duration::from_secs(1);
 
 /// Held by the sender's clones and the receiver; the last one to go makes the endpoint leave.
 pub(crate) struct Handle {
@@ -87,13 +93,23 @@ impl Drop for Handle {
         self.endpoint.inbox.close();
         let mut link = self.endpoint.link();
         link.leaving = true;
-        // Without a controller, leaving may take a moment; nobody is to wait for that, unless there
-        // are parked messages for the next controller: they would end with the process.
-        let wait = link.status != Status::Orphaned || !link.parked.entries.is_empty();
+        let patience = match link.status {
+            // They would end with the process.
+            _ if !link.parked.entries.is_empty() => TIME_TO_HAND_OVER,
+            Status::Orphaned => Duration::ZERO,
+            _ => TIME_TO_LEAVE,
+        };
         drop(link);
         self.endpoint.wake();
+        let patience = Patience::from_timeout(Some(patience));
+        let mut link = self.endpoint.link();
+        while !link.over && !patience.is_over() {
+            link = patience.wait(self.endpoint.link_changed(), link);
+        }
+        let is_over = link.over;
+        drop(link);
         if let Some(driver) = self.driver.take()
-            && wait
+            && is_over
         {
             // It has no result, and if it panicked there is nobody left to care.
             let _ = driver.join();

@@ -62,6 +62,9 @@ pub enum ToController {
         sequence: u64,
         /// Whom it is for. The ttl is what is left of it now.
         selector: Selector,
+        /// When it is parked again: for so many nanoseconds its ttl has been over. Whoever had joined by then, and was
+        /// only not known to be without it, may still get it.
+        over: u64,
         /// Header and payload, as they would have gone into the lane.
         body: Body,
         /// How many objects come with it, the body's not counted.
@@ -88,6 +91,10 @@ pub enum ToController {
         /// Which of the messages it parked.
         sequence: u64,
     },
+    /// "I leave." Answered by [`ToMember::Left`], and the connection is closed. Whoever only closed it would not know
+    /// whether a controller that dies at this moment had noticed: the next one would expect it back.
+    /// Objects: none.
+    Leave,
 }
 
 /// What a member brings to a new controller.
@@ -180,7 +187,7 @@ pub enum ToMember {
     },
     /// "Somebody matches: look at the directory and send it yourself. I do not keep it." In its place:
     /// not before it is known what became of the messages that were parked before it, if they may be
-    /// for the same endpoint. Objects: none.
+    /// for the same endpoint; but if its ttl ends before that, its sender has to wait for that. Objects: none.
     Routable {
         /// Which of your messages.
         sequence: u64,
@@ -207,6 +214,8 @@ pub enum ToMember {
         /// Which of your messages.
         sequence: u64,
     },
+    /// "You are on the bus no more": the answer to a [`ToController::Leave`]. Objects: none.
+    Left,
 }
 
 /// Why somebody cannot join.
@@ -302,7 +311,8 @@ impl ToController {
             Self::Introduce { .. }
             | Self::Took { .. }
             | Self::StopReceiving { .. }
-            | Self::Withdraw { .. } => 0,
+            | Self::Withdraw { .. }
+            | Self::Leave => 0,
         }
     }
 
@@ -315,6 +325,7 @@ impl ToController {
             Self::Took { .. } => "Took",
             Self::StopReceiving { .. } => "StopReceiving",
             Self::Withdraw { .. } => "Withdraw",
+            Self::Leave => "Leave",
         }
     }
 }
@@ -342,7 +353,8 @@ impl ToMember {
             | Self::Routable { .. }
             | Self::ParkRefused { .. }
             | Self::Delivered { .. }
-            | Self::Expired { .. } => 0,
+            | Self::Expired { .. }
+            | Self::Left => 0,
         }
     }
 }

@@ -8,6 +8,7 @@ fn messages_come_back_as_they_were() {
     let park = ToController::Park {
         sequence: 7,
         selector: Selector::unicast(LabelOp::from("a").and(!LabelOp::from("b"))),
+        over: 0,
         body: Body::Inline(vec![0, 255, 3]),
         objects: 2,
     };

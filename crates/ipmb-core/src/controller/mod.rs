@@ -328,6 +328,7 @@ impl Controller {
                 ToController::Park {
                     sequence,
                     selector,
+                    over,
                     body,
                     objects,
                 },
@@ -335,6 +336,7 @@ impl Controller {
                 let message = ToPark {
                     sequence,
                     selector,
+                    over,
                     body,
                     objects,
                 };
@@ -345,7 +347,14 @@ impl Controller {
                 self.stop_receiving(conn, id, askers, out);
             }
             (Some(sender), ToController::Withdraw { sequence }) => {
-                self.withdraw(ParkId { sender, sequence }, out);
+                self.withdraw(ParkId { sender, sequence }, now, out);
+            }
+            (Some(_), ToController::Leave) => {
+                self.closed(conn, out);
+                // Not before it is true.
+                self.send(conn, &ToMember::Left, out);
+                let reason = CloseReason::Left;
+                out.push(Output::Close { conn, reason });
             }
         }
     }

@@ -192,4 +192,7 @@ pub enum CloseReason {
     /// The same process registered the same endpoint on another connection.
     #[error("replaced by a newer connection of the same endpoint")]
     Replaced,
+    /// It has said that it leaves.
+    #[error("left")]
+    Left,
 }

@@ -14,6 +14,7 @@ use crate::{
 pub(super) struct ToPark {
     pub(super) sequence: u64,
     pub(super) selector: Selector,
+    pub(super) over: u64,
     pub(super) body: Body,
     pub(super) objects: u32,
 }
@@ -39,6 +40,7 @@ impl Controller {
         let ToPark {
             sequence,
             selector,
+            over,
             body,
             objects,
         } = message;
@@ -63,11 +65,16 @@ impl Controller {
         let limit = self.settings.quotas.selector_work / endpoints;
         let size = selector.label_op.node_count() as u64;
         let is_too_long = size > limit;
+        let deadline = super::after(now, selector.ttl).saturating_sub(over);
+        let until = if over > 0 { deadline } else { u64::MAX };
+        let receivers = self.receivers(&selector.label_op, until);
         // Whoever matches now may have joined after that. Who has yet to come back may have it.
-        if selector.ttl.is_zero()
-            && (is_too_long || !matches!(self.receivers(&selector.label_op), Receivers::Unknown))
-        {
-            return self.send(conn, &ToMember::Expired { sequence }, out);
+        if selector.ttl.is_zero() && (is_too_long || !matches!(receivers, Receivers::Unknown)) {
+            let answer = match receivers {
+                Receivers::First(_) if over > 0 => self.routable(sequence, deadline),
+                _ => ToMember::Expired { sequence },
+            };
+            return self.send(conn, &answer, out);
         }
         if is_too_long {
             let reason = ParkRefusal::Selector { size, limit };
@@ -81,12 +88,11 @@ impl Controller {
             .next()
             .is_some()
             || self.parking.has_under_way(sender)
-            || match self.receivers(&selector.label_op) {
+            || match receivers {
                 Receivers::Nobody => false,
                 Receivers::Unknown => true,
                 Receivers::First(_) => {
-                    let last = self.last_order;
-                    return self.send(conn, &ToMember::Routable { sequence, last }, out);
+                    return self.send(conn, &self.routable(sequence, u64::MAX), out);
                 }
             };
         let uid = self.connections.get(conn).map_or(0, |it| it.uid);
@@ -96,7 +102,7 @@ impl Controller {
             body,
             objects,
             uid,
-            deadline: super::after(now, selector.ttl),
+            deadline,
             expired: false,
             on_the_way: None,
         };
@@ -165,9 +171,10 @@ impl Controller {
     }
 
     /// Its sender takes back what is not on its way yet.
-    pub(super) fn withdraw(&mut self, id: ParkId, out: &mut Vec<Output>) {
+    pub(super) fn withdraw(&mut self, id: ParkId, now: u64, out: &mut Vec<Output>) {
         let parked = self.parking.get(id);
         if parked.is_some_and(|parked| parked.on_the_way.is_none()) {
+            self.parking.hurry(id, now);
             self.expire_one(id, out);
         }
     }
@@ -187,13 +194,27 @@ impl Controller {
         }
     }
 
-    /// A message is for nobody any more. If somebody may have it, its sender hears later what became of it.
+    /// The ttl of a message is over. It is for nobody any more, but for those who are there already: if one of them may
+    /// have it, or it waits behind another message, its sender hears later what becomes of it.
     fn expire_one(&mut self, id: ParkId, out: &mut Vec<Output>) {
         let contested = self.contested.contains(&id);
-        let parked = self.parking.get(id).filter(|_| contested);
-        if parked.is_some_and(|it| matches!(self.receivers(&it.label_op), Receivers::Unknown)) {
-            self.parking.expire(id);
-        } else if self.unpark(id, out) {
+        let Some(parked) = self.parking.get(id).filter(|_| contested) else {
+            return self.say_expired(id, out);
+        };
+        match self.receivers(&parked.label_op, parked.deadline) {
+            Receivers::Nobody => self.say_expired(id, out),
+            // Behind which of its messages it is, its sender knows, and does not forget it if we die.
+            Receivers::First(_) if self.live.contains_key(&id.sender) => {
+                let deadline = parked.deadline;
+                self.unpark(id, out);
+                self.tell(id.sender, &self.routable(id.sequence, deadline), out);
+            }
+            Receivers::First(_) | Receivers::Unknown => self.parking.expire(id),
+        }
+    }
+
+    fn say_expired(&mut self, id: ParkId, out: &mut Vec<Output>) {
+        if self.unpark(id, out) {
             let sequence = id.sequence;
             self.tell(id.sender, &ToMember::Expired { sequence }, out);
         }
@@ -206,7 +227,10 @@ impl Controller {
             let Some(parked) = self.parking.get(id) else {
                 continue;
             };
-            if !matches!(self.receivers(&parked.label_op), Receivers::Nobody) {
+            if !matches!(
+                self.receivers(&parked.label_op, u64::MAX),
+                Receivers::Nobody
+            ) {
                 self.arrived(id, Some(member), out);
             } else {
                 self.parking.take_back(id);
@@ -229,16 +253,16 @@ impl Controller {
             let Some(parked) = self.parking.get(id) else {
                 continue;
             };
-            match self.receivers(&parked.label_op) {
-                _ if parked.expired => self.expire_one(id, out),
+            let last = parked.last();
+            match self.receivers(&parked.label_op, last) {
+                Receivers::Nobody if parked.expired => self.say_expired(id, out),
                 Receivers::Unknown | Receivers::Nobody => {}
                 // Whoever sent it keeps its messages in order better than we can; if there is nobody
                 // to do it, we send it.
                 Receivers::First(receiver) => {
                     if self.live.contains_key(&id.sender) {
                         self.unpark(id, out);
-                        let (sequence, last) = (id.sequence, self.last_order);
-                        self.tell(id.sender, &ToMember::Routable { sequence, last }, out);
+                        self.tell(id.sender, &self.routable(id.sequence, last), out);
                     } else if let Some(&conn) = self.live.get(&receiver) {
                         self.deliver(conn, id, out);
                     }
@@ -259,7 +283,10 @@ impl Controller {
                 .get(&id.sender)
                 .is_none_or(|first| *first > id.sequence)
                 && let Some(parked) = self.parking.get(*id)
-                && matches!(self.receivers(&parked.label_op), Receivers::Unknown)
+                && matches!(
+                    self.receivers(&parked.label_op, parked.last()),
+                    Receivers::Unknown
+                )
             {
                 undecided.insert(id.sender, id.sequence);
             }
@@ -267,8 +294,10 @@ impl Controller {
         undecided
     }
 
-    fn receivers(&self, label_op: &LabelOp) -> Receivers {
-        let matching = self.directory.matching(label_op, SelectorMode::Multicast);
+    /// Those who had joined by then.
+    fn receivers(&self, label_op: &LabelOp, last: u64) -> Receivers {
+        let mut matching = self.directory.matching(label_op, SelectorMode::Multicast);
+        matching.retain(|id| (self.directory.get(*id)).is_some_and(|it| it.order <= last));
         if matching.iter().any(|id| self.absent.contains(*id)) {
             return Receivers::Unknown;
         }
@@ -276,6 +305,11 @@ impl Controller {
             Some(first) => Receivers::First(*first),
             None => Receivers::Nobody,
         }
+    }
+
+    fn routable(&self, sequence: u64, last: u64) -> ToMember {
+        let last = last.min(self.last_order);
+        ToMember::Routable { sequence, last }
     }
 
     /// Whether it was there.

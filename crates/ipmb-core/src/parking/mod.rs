@@ -21,7 +21,7 @@ pub(crate) struct Parked {
     pub(crate) uid: u32,
     /// When its ttl ends.
     pub(crate) deadline: u64,
-    /// It is for nobody any more, but somebody may have it.
+    /// The ttl is over, and it is not known yet whether somebody who had joined by then has it.
     pub(crate) expired: bool,
     /// The member it was sent to, which has not said yet that it arrived.
     pub(crate) on_the_way: Option<ConnId>,
@@ -125,6 +125,17 @@ impl Parking {
             .is_some()
     }
 
+    /// The ttl of a message ends no later than that.
+    pub(crate) fn hurry(&mut self, id: ParkId, deadline: u64) {
+        if let Some((parked, _)) = self.messages.get_mut(&id)
+            && deadline < parked.deadline
+        {
+            self.deadlines.remove(&(parked.deadline, id));
+            self.deadlines.insert((deadline, id));
+            parked.deadline = deadline;
+        }
+    }
+
     /// The ttl of a message is over, and it stays.
     pub(crate) fn expire(&mut self, id: ParkId) {
         if let Some((parked, _)) = self.messages.get_mut(&id) {
@@ -179,6 +190,15 @@ impl Parking {
 }
 
 impl Parked {
+    /// For whom it is: for those whose place in the join order, which is the time at which they joined, is not above
+    /// this.
+    pub(crate) fn last(&self) -> u64 {
+        match self.expired {
+            true => self.deadline,
+            false => u64::MAX,
+        }
+    }
+
     /// How many objects the shell keeps for it.
     pub(crate) fn stored_objects(&self) -> u64 {
         let body = matches!(self.body, Body::Object { .. });

@@ -211,6 +211,17 @@ impl Driver {
     }
 
     fn told(&mut self, message: ToMember, mut objects: Vec<OwnedObject>) -> Result<(), ()> {
+        match &message {
+            ToMember::Deliver { id, .. } => tracing::debug!(?id, "a parked message comes"),
+            ToMember::Parked { .. }
+            | ToMember::Routable { .. }
+            | ToMember::ParkRefused { .. }
+            | ToMember::Delivered { .. }
+            | ToMember::Expired { .. } => {
+                tracing::debug!(said = ?message, "the controller speaks of a parked message");
+            }
+            _ => {}
+        }
         match message {
             ToMember::Deliver { id, ref body, .. } => match read_body(body, &mut objects) {
                 Ok(body) => {
@@ -274,6 +285,7 @@ impl Driver {
             }
             ToMember::Delivered { sequence, to } => self.delivered(sequence, to),
             ToMember::Expired { sequence } => self.expire(sequence),
+            ToMember::Left if self.has_said_farewell => self.phase = Phase::Ended,
             _ => return Err(()),
         }
         Ok(())
@@ -291,6 +303,7 @@ impl Driver {
         tracing::debug!(order, generation, "the endpoint is on the bus");
         let returns = self.membership.replace(membership).is_some();
         self.phase = Phase::Member;
+        self.has_said_farewell = false;
         self.looks = 0;
         self.rebuffed = false;
         self.doubt.settle();

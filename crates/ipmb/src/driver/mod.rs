@@ -16,7 +16,8 @@ use control::Membership;
 use doubt::Doubt;
 use host::Host;
 use ipmb_core::{
-    Assembler, Credential, Election, ElectionAction, Greeter, ParkId, Standing, ToMember,
+    Assembler, Credential, Election, ElectionAction, Greeter, ParkId, Standing, ToController,
+    ToMember,
 };
 use ipmb_sys::{Credentials, Event, Interest, OwnedObject, Poller, Rendezvous, is_lack};
 use pairs::Pairs;
@@ -31,8 +32,10 @@ use std::{
 
 /// How long a connection may take to shake hands and be welcome before it is tried again.
 const GREETING_TIME: Duration = Duration::from_secs(2);
-/// How long an endpoint that leaves while the bus has no controller tries to tell the next one.
+/// How long an endpoint that leaves while the bus has no controller tries to tell the next one,
 const FAREWELL_TIME: Duration = Duration::from_secs(1);
+/// and how long it waits until the controller has noticed: so long the next one would wait for it.
+const PARTING_TIME: Duration = Duration::from_secs(10);
 /// After a lack of descriptors or memory, how long until the next try.
 const LACK_TIME: Duration = Duration::from_millis(20);
 /// How long who joins serves a bus whose survivors it cannot accept.
@@ -73,7 +76,10 @@ pub(super) struct Driver {
     /// So often we have looked for a controller that nobody has announced.
     looks: u32,
     doubt: Doubt,
+    /// Since when it has only been leaving that is left to do.
     farewell: Option<Instant>,
+    /// The controller is told so.
+    has_said_farewell: bool,
 }
 
 enum Phase {
@@ -136,6 +142,7 @@ pub(crate) fn start(endpoint: Arc<Endpoint>, rendezvous: Rendezvous) -> io::Resu
         looks: 0,
         doubt: Doubt::default(),
         farewell: None,
+        has_said_farewell: false,
         endpoint,
     };
     ipmb_sys::start_thread("ipmb", Some(512 << 10), move || driver.run())
@@ -170,7 +177,11 @@ impl Driver {
             host.hand_over(&mut self);
         }
         self.rendezvous.resign();
-        self.endpoint.link().pipe = None;
+        let mut link = self.endpoint.link();
+        link.pipe = None;
+        link.over = true;
+        drop(link);
+        self.endpoint.link_changed().notify_all();
     }
 
     /// Whether the endpoint has left, and everybody who has to know will.
@@ -192,12 +203,29 @@ impl Driver {
         // Without a controller nobody notices that we leave while the process lives on: the next
         // one would take us for a survivor. So tell it, if it comes soon; and what was to be said
         // to a controller is said, parked messages above all. What was sent to those whom it may
-        // never have told of us would be lost with it.
-        let orphaned = self.membership.is_some() && !matches!(self.phase, Phase::Member);
-        let until = *self
-            .farewell
-            .get_or_insert_with(|| Instant::now() + FAREWELL_TIME);
-        !(orphaned || unsent) || Instant::now() >= until
+        // never have told of us would be lost with it. A controller that dies while we leave may not have
+        // noticed: so it says that it has.
+        self.farewell.get_or_insert_with(Instant::now);
+        if matches!(self.phase, Phase::Member) && !unsent && !self.has_said_farewell {
+            if self.host.is_some() {
+                return true; // hands over without us
+            }
+            self.has_said_farewell = true;
+            let mut link = self.endpoint.link();
+            self.endpoint
+                .tell_controller(&mut link, &ToController::Leave);
+        }
+        self.end_of_farewell()
+            .is_some_and(|end| Instant::now() >= end)
+    }
+
+    /// When it leaves without having been heard.
+    fn end_of_farewell(&self) -> Option<Instant> {
+        let time = match self.phase {
+            Phase::Member => PARTING_TIME,
+            _ => FAREWELL_TIME,
+        };
+        Some(self.farewell? + time)
     }
 
     fn handle(&mut self, event: &Event) {
@@ -256,7 +284,7 @@ impl Driver {
         let introductions = self.pairs.try_again;
         let wall = [
             later,
-            self.farewell,
+            self.end_of_farewell(),
             self.end_of_patience(),
             introductions,
             self.flush_again,

@@ -75,9 +75,10 @@ impl Driver {
         let Some(message) = link.parked.entries.get_mut(&sequence) else {
             return;
         };
+        tracing::debug!(sequence, state = ?message.state, "the time of a parked message is over");
         message.withdrawn = true;
-        // Somebody may have the request, and reply.
-        let is_open = message.request.is_some() && message.was_held && !hopeless;
+        // Somebody may have it, or have come for it in time: the controller says what becomes of it.
+        let is_open = message.was_held && !hopeless;
         drop(link);
         if !is_open {
             self.expire(sequence);
@@ -119,12 +120,42 @@ impl Driver {
             .for_each(|sequence| self.withdraw(sequence));
         let mut waiting = false;
         for sequence in routable {
+            if self.is_behind(sequence) {
+                break; // until it is known what becomes of another one
+            }
             if !self.send_one(sequence) {
                 waiting = true;
                 break; // the next one must not overtake it
             }
         }
         self.watch_room(waiting);
+    }
+
+    /// Whether a message that was parked before this one may go to one of those for whom this is.
+    fn is_behind(&self, sequence: u64) -> bool {
+        let link = self.endpoint.link();
+        let entries = &link.parked.entries;
+        let Some(message) = entries.get(&sequence) else {
+            return false;
+        };
+        let ParkState::Routable { last } = message.state else {
+            return false;
+        };
+        let mut earlier = entries
+            .range(..sequence)
+            .filter(|(_, it)| it.waits())
+            .peekable();
+        if earlier.peek().is_none() {
+            return false;
+        }
+        let mut routing = self.endpoint.routing();
+        let left = routing.refresh();
+        let route = routing.route_until(&message.selector, last);
+        let is_behind = earlier.any(|(_, it)| routing.means(&it.selector.label_op, &route));
+        drop(routing);
+        drop(link);
+        self.endpoint.part_from(left);
+        is_behind
     }
 
     /// Sends a message that was to be parked; `false`: a receiver has no room yet.
@@ -193,6 +224,12 @@ impl Driver {
             }
             return false;
         }
+        tracing::debug!(
+            sequence,
+            delivered,
+            is_late,
+            "a message that was to be parked is sent"
+        );
         if delivered {
             self.endpoint.settle_parked(&mut link, sequence, None);
         } else if is_late {
@@ -247,7 +284,7 @@ impl Endpoint {
             if message.state != ParkState::Asked {
                 continue;
             }
-            let sent = match message.request(sequence) {
+            let sent = match message.request(sequence, true) {
                 Ok((request, objects)) => {
                     matches!(pipe.send(&request.encode(), objects), Ok(Flushed::All))
                 }
@@ -256,6 +293,7 @@ impl Endpoint {
                     true
                 }
             };
+            tracing::debug!(sequence, sent, "a message is parked again");
             if !sent {
                 self.wake();
             }

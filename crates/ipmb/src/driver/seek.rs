@@ -136,6 +136,7 @@ impl Driver {
             host.leave();
         }
         self.untold = None;
+        self.farewell = None;
         self.objects.clear();
         self.deliveries.clear();
         self.assembler = super::Assembler::new(super::MESSAGE_BYTES, super::MESSAGE_OBJECTS);

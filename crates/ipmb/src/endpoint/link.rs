@@ -34,6 +34,8 @@ pub(crate) struct Link {
     pub(crate) askers: Vec<EndpointId>,
     /// Sender and receiver are dropped.
     pub(crate) leaving: bool,
+    /// The driver has ended.
+    pub(crate) over: bool,
 }
 
 /// After so long without a controller none is expected to come.

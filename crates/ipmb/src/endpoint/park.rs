@@ -79,9 +79,14 @@ pub(crate) enum ParkState {
 }
 
 impl ParkState {
-    /// Whether it may still become a message in a lane, which no later one may overtake.
+    /// Whether it may become a message for anybody, which no later one may overtake.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self, Self::Asked | Self::Routable { .. })
+        matches!(self, Self::Asked)
+    }
+
+    /// Whether it is for those who match it, and nothing else that goes there may overtake it.
+    fn is_reserved(&self) -> bool {
+        matches!(self, Self::Held | Self::Routable { .. })
     }
 }
 
@@ -108,8 +113,12 @@ impl ParkedMessage {
         self.body.len() <= MAX_INLINE_BODY
     }
 
-    /// What to ask of the controller.
-    pub(crate) fn request(&self, sequence: u64) -> io::Result<(ToController, Vec<OwnedObject>)> {
+    /// What to ask of the controller, for the first time or again.
+    pub(crate) fn request(
+        &self,
+        sequence: u64,
+        again: bool,
+    ) -> io::Result<(ToController, Vec<OwnedObject>)> {
         let mut objects = Vec::with_capacity(self.objects.len() + 1);
         let body = if self.is_inline() {
             Body::Inline(self.body.clone())
@@ -121,7 +130,8 @@ impl ParkedMessage {
         for object in &self.objects {
             objects.push(duplicate(object)?);
         }
-        let left = self.deadline.saturating_sub(boot_time_ns());
+        let now = boot_time_ns();
+        let left = self.deadline.saturating_sub(now);
         let selector = Selector {
             ttl: Duration::from_nanos(left),
             ..self.selector.clone()
@@ -129,6 +139,11 @@ impl ParkedMessage {
         let request = ToController::Park {
             sequence,
             selector,
+            over: if again {
+                now.saturating_sub(self.deadline)
+            } else {
+                0
+            },
             body,
             objects: self.objects.len() as u32,
         };
@@ -152,7 +167,9 @@ impl Endpoint {
             sequence,
         });
         let message = prepare(selector, outbound).map_err(SendError::Attachment)?;
-        let asked = message.request(sequence).map_err(SendError::Resources);
+        let asked = message
+            .request(sequence, false)
+            .map_err(SendError::Resources);
         let (request, objects) = match asked.and_then(encode_request) {
             Ok(asked) => asked,
             Err(error) => {
@@ -169,6 +186,7 @@ impl Endpoint {
             // There is nobody to ask, and nobody who says when the ttl is over: the driver does.
             _ => false,
         };
+        tracing::debug!(sequence, asked, "a message is parked");
         if !asked {
             self.wake();
         }
@@ -229,8 +247,9 @@ impl Endpoint {
         };
         let was_open = message.state.is_open();
         let is_open = state.as_ref().is_some_and(ParkState::is_open);
-        let held = (state == Some(ParkState::Held)).then(|| message.selector.label_op.clone());
-        message.was_held |= held.is_some();
+        let is_reserved = state.as_ref().is_some_and(ParkState::is_reserved);
+        let reserved = is_reserved.then(|| message.selector.label_op.clone());
+        message.was_held |= state == Some(ParkState::Held);
         match state {
             Some(state) => message.state = state,
             None => {
@@ -238,7 +257,7 @@ impl Endpoint {
             }
         }
         let mut routing = self.routing();
-        match held {
+        match reserved {
             Some(whom) => routing.hold(sequence, whom),
             None => routing.release(sequence),
         }

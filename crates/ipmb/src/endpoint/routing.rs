@@ -37,9 +37,9 @@ pub(crate) struct Routing {
     false_beacon: u64,
     /// Messages of ours whose parking is under way. Nothing may overtake them.
     pub(crate) parking: usize,
-    /// What the controller keeps of ours, by number: whom it is for.
+    /// What the controller keeps of ours, and what the driver is to send of what it kept, by number: whom it is for.
     held: BTreeMap<u64, LabelOp>,
-    /// Those for whom it keeps something: they have joined, and may not have it yet. Nothing that is
+    /// Those for whom there is something of that: they have joined, and may not have it yet. Nothing that is
     /// sent there may overtake it.
     reserved: HashSet<EndpointId>,
 }
@@ -130,13 +130,13 @@ impl Routing {
         }
     }
 
-    /// The controller keeps a message of ours.
+    /// The controller keeps a message of ours, or the driver is to send it.
     pub(super) fn hold(&mut self, sequence: u64, whom: LabelOp) {
         self.held.insert(sequence, whom);
         self.reserve();
     }
 
-    /// It does not any more.
+    /// Not any more.
     pub(super) fn release(&mut self, sequence: u64) {
         if self.held.remove(&sequence).is_some() {
             self.reserve();
@@ -146,6 +146,12 @@ impl Routing {
     /// Whether something of ours has to be there before anything else that goes this way.
     pub(super) fn is_reserved(&self, route: &[Arc<Peer>]) -> bool {
         self.parking > 0 || route.iter().any(|peer| self.reserved.contains(&peer.id))
+    }
+
+    /// Whether an expression means one of these.
+    pub(crate) fn means(&self, whom: &LabelOp, route: &[Arc<Peer>]) -> bool {
+        let found = self.directory.matching(whom, SelectorMode::Multicast);
+        route.iter().any(|peer| found.contains(&peer.id))
     }
 
     fn reserve(&mut self) {

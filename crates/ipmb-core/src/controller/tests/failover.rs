@@ -333,6 +333,63 @@ fn what_arrived_under_the_last_controller_does_not_arrive_again() {
 }
 
 #[test]
+fn what_waits_behind_another_message_when_its_ttl_ends_is_for_who_has_come() {
+    let short = Duration::from_secs(1);
+    let taken_over = |who: &str| {
+        let inherited = directory(&[(1, "a"), (2, "b")]);
+        let mut bus = Bus::with(Settings::default(), Some(inherited), true);
+        bus.rejoin(1, "a", survivor(1));
+        // The first may be with somebody who has yet to come back.
+        bus.park(1, 1, "b", 2 * TTL);
+        bus.park(1, 2, "c", short);
+        bus.join(3, who);
+        assert!(!bus.news().contains(&"#3 deliver(1.2)".to_owned()));
+        bus.pass(short);
+        bus
+    };
+    let mut bus = taken_over("c");
+    assert_eq!(bus.news(), ["#1 routable(2)"]);
+    let mut bus = taken_over("d");
+    assert_eq!(bus.news(), ["#1 expired(2)"]);
+    bus.join(4, "c");
+    assert!(!bus.news().contains(&"#4 deliver(1.2)".to_owned()));
+}
+
+#[test]
+fn what_is_parked_again_after_its_ttl_is_for_who_had_joined_by_then() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.join(2, "b");
+    bus.pass(Duration::from_secs(2));
+    bus.join(3, "c");
+    bus.pass(Duration::from_secs(2));
+    bus.news();
+    let park_again = |sequence, label: &str, over: Duration| {
+        let ToController::Park { selector, body, .. } = park(sequence, label, Duration::ZERO)
+        else {
+            panic!("it is one");
+        };
+        ToController::Park {
+            sequence,
+            selector,
+            over: over.as_nanos() as u64,
+            body,
+            objects: 0,
+        }
+    };
+    for (sequence, label, seconds) in [(1, "b", 3), (2, "c", 3), (3, "c", 1), (4, "d", 1)] {
+        bus.say(1, park_again(sequence, label, Duration::from_secs(seconds)));
+    }
+    let expected = [
+        "#1 routable(1)",
+        "#1 expired(2)",
+        "#1 routable(3)",
+        "#1 expired(4)",
+    ];
+    assert_eq!(bus.news(), expected);
+}
+
+#[test]
 fn what_may_have_arrived_is_not_said_to_have_expired() {
     let inherited = directory(&[(1, "a"), (2, "b")]);
     let two = |delivered: &[ParkId]| Survivor {
@@ -368,7 +425,7 @@ fn what_may_have_arrived_is_not_said_to_have_expired() {
         [
             "#1 delivered(1 to 2)",
             "#1 delivered(3 to 2)",
-            "#1 expired(2)"
+            "#1 routable(2)"
         ]
     );
     let mut bus = taken_over();

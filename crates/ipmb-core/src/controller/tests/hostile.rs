@@ -91,6 +91,7 @@ fn each_breach_of_the_protocol_has_its_name() {
     let large = ToController::Park {
         sequence: 1,
         selector: Selector::unicast("x"),
+        over: 0,
         body: Body::Inline(vec![0; 16 * 1024 + 1]),
         objects: 0,
     };
@@ -98,6 +99,7 @@ fn each_breach_of_the_protocol_has_its_name() {
     let many = ToController::Park {
         sequence: 1,
         selector: Selector::unicast("x"),
+        over: 0,
         body: Body::Object { len: 1 },
         objects: u32::MAX,
     };

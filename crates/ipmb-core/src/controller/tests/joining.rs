@@ -3,6 +3,19 @@
 use super::*;
 
 #[test]
+fn who_leaves_hears_that_it_is_true() {
+    let mut bus = Bus::new();
+    bus.join(1, "a");
+    bus.news();
+    bus.say(1, ToController::Leave);
+    assert_eq!(
+        bus.news(),
+        ["leave 1", "drop 1", "#1 left", "#1 close: left"]
+    );
+    assert!(bus.controller.snapshot().is_empty());
+}
+
+#[test]
 fn a_join_is_published_before_it_is_acknowledged() {
     let mut bus = Bus::new();
     bus.join(1, "a");

@@ -203,6 +203,7 @@ fn park(sequence: u64, label: &str, ttl: Duration) -> ToController {
             ttl,
             ..Selector::unicast(LabelOp::from(label))
         },
+        over: 0,
         body: Body::Inline(vec![sequence as u8]),
         objects: 0,
     }
@@ -285,6 +286,7 @@ fn brief(output: &Output) -> String {
                     None => format!("delivered({sequence})"),
                 },
                 ToMember::Expired { sequence } => format!("expired({sequence})"),
+                ToMember::Left => "left".to_owned(),
             };
             format!("{conn} {what}")
         }

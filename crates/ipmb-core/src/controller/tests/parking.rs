@@ -15,6 +15,7 @@ fn with_objects(sequence: u64, objects: u32) -> ToController {
             ttl: TTL,
             ..Selector::unicast("b")
         },
+        over: 0,
         body: Body::Object { len: 100 },
         objects,
     }
@@ -318,6 +319,7 @@ fn bytes_are_counted_whether_inline_or_not() {
             ttl: TTL,
             ..Selector::unicast("b")
         },
+        over: 0,
         body,
         objects: 0,
     };

@@ -18,6 +18,7 @@ fn park_for(sequence: u64, label_op: LabelOp) -> ToController {
             ttl: TTL,
             ..Selector::unicast(label_op)
         },
+        over: 0,
         body: Body::Inline(vec![0; 1000]),
         objects: 0,
     }

@@ -5,7 +5,7 @@ use crate::{
     driver::{Driver, token},
     endpoint::Flushed,
 };
-use ipmb_core::{Attachment, ConnId, EndpointId, Input, Output, Strain, ToMember};
+use ipmb_core::{Attachment, CloseReason, ConnId, EndpointId, Input, Output, Strain, ToMember};
 use ipmb_sys::{Interest, OwnedObject, ProcessWatch, duplicate, is_lack};
 use std::{
     io,
@@ -87,7 +87,10 @@ impl Host {
             Output::Close { conn, reason } => {
                 if let Some(connection) = self.remove(driver, conn.0) {
                     let pid = connection.credentials.pid;
-                    tracing::warn!(pid, %reason, "a connection is closed");
+                    match reason {
+                        CloseReason::Left => tracing::debug!(pid, "an endpoint has left"),
+                        _ => tracing::warn!(pid, %reason, "a connection is closed"),
+                    }
                 }
             }
             Output::Append(record) => self.append(&record),

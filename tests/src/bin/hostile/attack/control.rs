@@ -47,6 +47,7 @@ fn messages(scene: &Scene, own: EndpointId, other: EndpointId) -> Vec<ToControll
         ToController::Park {
             sequence: scene.tried,
             selector,
+            over: 0,
             body: Body::Inline(vec![1; 40]),
             objects: 0,
         },

@@ -15,6 +15,7 @@ fn park(sequence: u64, label_op: LabelOp, ttl: Duration, bytes: usize) -> ToCont
             ttl,
             ..Selector::unicast(label_op)
         },
+        over: 0,
         body: Body::Inline(vec![0; bytes]),
         objects: 0,
     }

@@ -97,6 +97,11 @@ impl Line {
         &self.reach.channel
     }
 
+    /// Whether the receiver has closed it.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lanes.last().is_some_and(Producer::is_closed)
+    }
+
     pub(crate) fn is_confirmed(&self) -> bool {
         self.confirmed
     }

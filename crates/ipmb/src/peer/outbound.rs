@@ -198,7 +198,7 @@ pub(crate) struct Progress {
     pub(crate) tag: u16,
     /// Whether the message has its number on this line.
     pub(crate) numbered: bool,
-    /// Where the number stands in a body that was made before the line was known.
+    /// Where the number stands in the body.
     pub(crate) number_at: Option<usize>,
     /// Holds of the message's memory regions for this receiver.
     pub(crate) flights: Vec<Flight>,
@@ -287,6 +287,7 @@ impl Progress {
             .map_err(|_| io::ErrorKind::OutOfMemory)?;
         header.encode(&mut own);
         if outbound.has_attachments() {
+            self.number_at = Some(own.len());
             own.extend_from_slice(&sequence.to_le_bytes());
         }
         self.own = Some(own);

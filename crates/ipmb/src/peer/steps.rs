@@ -85,7 +85,7 @@ impl Line {
         progress: &mut Progress,
         room: &Doorbell,
     ) -> Attempt {
-        if self.lanes.last().is_some_and(Producer::is_closed) {
+        if self.is_closed() {
             return Attempt::Gone;
         }
         if let Err(no_lane) = self.current_lane(room) {
@@ -103,6 +103,7 @@ impl Line {
                 Ok(false) => return Attempt::Sent, // dropped, and counted
                 Err(attempt) => return attempt,
             }
+            self.keep_numbers_rising(outbound, progress);
         }
         match self.send_beside(outbound, progress) {
             Attempt::Sent => {}
@@ -200,6 +201,15 @@ impl Line {
             });
         }
         Ok(())
+    }
+
+    /// While a message waited, others got higher numbers, and may have been given up with their objects sent. The
+    /// receiver would look for its objects in front of those.
+    fn keep_numbers_rising(&mut self, outbound: &Outbound<'_>, progress: &mut Progress) {
+        if outbound.has_attachments() && progress.sequence + 1 < self.attachments {
+            progress.renumber(self.attachments);
+            self.attachments += 1;
+        }
     }
 
     fn send_objects(&mut self, outbound: &Outbound<'_>, progress: &mut Progress) -> Attempt {

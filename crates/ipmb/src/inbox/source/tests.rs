@@ -1,8 +1,13 @@
 //! What a sender may write that no honest one does.
 
 use super::*;
-use crate::peer::{FIRST_CAPACITY, PairPacket};
-use ipmb_core::{EndpointId, FrameError, ParkId, TypeId};
+use crate::{
+    Object, Options,
+    endpoint::{Endpoint, SharedPages},
+    label,
+    peer::{Attempt, FIRST_CAPACITY, Line, Outbound, PairPacket, Progress},
+};
+use ipmb_core::{EndpointId, FrameError, Overflow, ParkId, ReceiveLimits, TypeId};
 use ipmb_lane::{Producer, memory_len};
 use ipmb_sys::{Purpose, create_memory};
 use std::{fs::File, os::fd::AsFd};
@@ -75,6 +80,62 @@ fn send_with_objects(producer: &mut Producer<Shared>, objects: u32, sequence: u6
     header.encode(&mut frame);
     frame.extend(sequence.to_le_bytes());
     send(producer, LaneMessage::TAG, &frame);
+}
+
+/// A message with one object, as its sender sends it in several attempts.
+fn attached(bytes: usize) -> (Vec<Object>, Progress) {
+    let mut body = Vec::new();
+    let mut header = MessageHeader::new(TYPE);
+    header.objects = 1;
+    header.encode(&mut body);
+    let number_at = body.len();
+    body.resize(number_at + 8 + bytes, 0);
+    let object = OwnedObject::from(File::open("/dev/null").unwrap());
+    let progress = Progress::of_parked(body, Some(number_at));
+    (vec![object.into()], progress)
+}
+
+#[test]
+fn who_waits_while_another_message_is_given_up_comes_with_its_objects() {
+    let (ours, theirs) = Channel::pair().unwrap();
+    let mut source = Source::new(EndpointId(1), 0, Arc::new(theirs), 0, 1 << 20);
+    let limits = ReceiveLimits {
+        message: 1 << 20,
+        budget: FIRST_CAPACITY as u64,
+        overflow: Overflow::Block,
+    };
+    let room = Doorbell::create().unwrap();
+    let endpoint = Endpoint::new(Options::new("test", label!(), ""), "").unwrap();
+    let (doorbell, page, ready) = endpoint.inbox.objects();
+    let shared = SharedPages::map(page.as_fd(), ready.as_fd()).unwrap();
+    let reach = shared.reach(Arc::new(ours), doorbell.try_clone().unwrap());
+    let mut line = Line::new(reach, limits, true);
+    let large = FIRST_CAPACITY / 4;
+    // The lane is full when the first comes, which gets its number and waits.
+    let (objects, mut filler) = attached(2 * FIRST_CAPACITY);
+    let outbound = Outbound::of_parked(&objects, true);
+    let attempt = line.attempt(&outbound, &mut filler, &room);
+    assert!(matches!(attempt, Attempt::Full));
+    line.finish(&mut filler);
+    let (objects, mut first) = attached(large);
+    let outbound = Outbound::of_parked(&objects, true);
+    let attempt = line.attempt(&outbound, &mut first, &room);
+    assert!(matches!(attempt, Attempt::Full));
+    // Another one is given up half-way, with its object sent.
+    assert!(source.channel_news().is_ok());
+    assert!(matches!(pull_on(&mut source), Ok(Pull::Nothing)));
+    let (others, mut second) = attached(2 * FIRST_CAPACITY);
+    let other = Outbound::of_parked(&others, true);
+    let attempt = line.attempt(&other, &mut second, &room);
+    assert!(matches!(attempt, Attempt::Full) && second.objects_sent == 1);
+    line.finish(&mut second);
+    assert!(matches!(pull_on(&mut source), Ok(Pull::Nothing)));
+    let attempt = line.attempt(&outbound, &mut first, &room);
+    assert!(matches!(attempt, Attempt::Sent));
+    let Ok(Pull::Message(incoming)) = pull_on(&mut source) else {
+        panic!("it does not come with its object");
+    };
+    assert_eq!(incoming.objects.len(), 1);
 }
 
 #[test]

@@ -343,13 +343,11 @@ fn loans_to_a_receiver_that_keeps_too_many_are_copied() {
 fn loans_leave_nothing_behind() {
     let scene = Scene::new();
     let mut viewer = scene.viewer("block");
-    let counts = |scene: &Scene, viewer: &Peer| {
-        let memory = scene.sender.loan_statistics().memory;
-        (descriptors(viewer.pid()), memory)
-    };
-    let mut before = None;
+    // As much as is on its way at a time, which depends on who runs when; not as much as has been sent.
+    const MEMORY: usize = 64 << 20;
+    const DESCRIPTORS: usize = 64;
     const ROUNDS: usize = 100_000;
-    for round in 0..4 {
+    for _ in 0..4 {
         viewer.tell(&format!("count {}", ROUNDS / 4));
         for number in 0..ROUNDS / 4 {
             let len = [100, 5000, 70_000][number % 3];
@@ -357,10 +355,11 @@ fn loans_leave_nothing_behind() {
         }
         viewer.expect("counted");
         eventually("loans", 0, || scene.lent());
-        let now = counts(&scene, &viewer);
-        if round > 0 {
-            let (descriptors, memory) = *before.get_or_insert(now);
-            assert!(now.0 <= descriptors && now.1 <= memory * 2, "{now:?}");
-        }
+        let memory = scene.sender.loan_statistics().memory;
+        let open = descriptors(viewer.pid());
+        assert!(
+            open <= DESCRIPTORS && memory <= MEMORY,
+            "{open} descriptors, {memory} bytes"
+        );
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Routing {
     peers: HashMap<EndpointId, Arc<Peer>>,
     /// Peers that turned out to be gone before the directory says so.
     gone: HashSet<EndpointId>,
+    /// Peers that the controller has given up, but not we: they are stopped, not gone.
+    kept: HashSet<EndpointId>,
     /// The selector that was used last, and its targets, of which there were some.
     last: Option<(LabelOp, SelectorMode, Route)>,
     /// Who was replied to last.
@@ -268,6 +270,9 @@ impl Routing {
 
     /// Does not choose this one any more.
     pub(crate) fn avoid(&mut self, id: EndpointId) {
+        if self.kept.remove(&id) {
+            self.directory.apply(Record::Leave(id));
+        }
         if self.directory.get(id).is_some() {
             self.gone.insert(id);
         } else {
@@ -315,8 +320,8 @@ impl Routing {
         let records = Record::decode_all(&records);
         match read {
             LogRead::Unchanged => return Vec::new(),
-            LogRead::Snapshot => self.directory.apply_snapshot(records),
-            _ => records.for_each(|record| self.directory.apply(record)),
+            LogRead::Snapshot => self.start_over(records),
+            _ => records.for_each(|record| self.note(record)),
         }
         self.forget_routes();
         self.reserve();
@@ -333,6 +338,36 @@ impl Routing {
             .map(|(id, _)| *id)
             .collect();
         left.iter().filter_map(|id| self.peers.remove(id)).collect()
+    }
+
+    fn start_over(&mut self, records: impl Iterator<Item = Record>) {
+        let before = std::mem::take(&mut self.directory);
+        self.kept.clear();
+        self.directory.apply_snapshot(records);
+        for member in before.iter() {
+            if self.directory.get(member.id).is_none() && self.still_receives(member.id) {
+                self.kept.insert(member.id);
+                self.directory.apply(Record::Join(member.clone()));
+            }
+        }
+    }
+
+    /// What is in their lanes already they will receive, and so what follows: were that parked instead, it could
+    /// come before it, and for others it would be lost.
+    fn note(&mut self, record: Record) {
+        match &record {
+            Record::Leave(id) if self.still_receives(*id) => {
+                self.kept.insert(*id);
+                return;
+            }
+            Record::Join(member) => drop(self.kept.remove(&member.id)),
+            _ => {}
+        }
+        self.directory.apply(record);
+    }
+
+    fn still_receives(&self, id: EndpointId) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.receives())
     }
 
     fn routes(&mut self, mode: SelectorMode) -> &mut HashMap<LabelOp, Route> {

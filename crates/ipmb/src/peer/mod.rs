@@ -92,6 +92,16 @@ impl Peer {
         }
     }
 
+    /// Whether it reads what we send, or will when it goes on. Who has left in good order does not.
+    pub(crate) fn receives(&self) -> bool {
+        match &*self.contact() {
+            Contact::Line(line) => {
+                line.is_confirmed() && !line.is_closed() && !line.channel().is_disconnected()
+            }
+            Contact::None | Contact::Asked(_) | Contact::Gone => false,
+        }
+    }
+
     /// The peer receives no more: takes back what it never read.
     pub(crate) fn lose(&self) {
         let contact = std::mem::replace(&mut *self.contact(), Contact::Gone);

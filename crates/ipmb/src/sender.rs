@@ -13,7 +13,9 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 /// The sending half of an endpoint. Clones share it; any number of threads may send at once.
 ///
 /// When all clones and the [`EndpointReceiver`](crate::EndpointReceiver) are dropped, the endpoint
-/// leaves the bus. What it has sent before still arrives.
+/// leaves the bus. What it has sent before still arrives. The last drop takes as long as the controller takes to notice:
+/// if it is stopped, a quarter of a second, and the rest is done in the background; a second if messages are parked
+/// that the next controller has to be told of.
 ///
 /// ```
 /// use ipmb::{Message, Options, Selector, label};

@@ -4,6 +4,7 @@ use ipmb::{BytesMessage, label};
 use ipmb_tests::{
     Bus, DEADLINE, Peer,
     proc::{self, eventually},
+    raw::Raw,
 };
 use rustix::process::Signal;
 use std::{
@@ -240,6 +241,41 @@ fn g10_those_who_come_and_go_leave_nothing_in_those_who_stay() {
 
 /// Peers with all sorts of things under way: messages in lanes, a message that is half in a lane,
 /// messages that are parked, objects and regions in all of them.
+/// The controller is stopped when somebody leaves, and killed before it goes on. Nothing tells the next one that somebody
+/// has left: the process lives.
+#[test]
+fn g10_who_leaves_unheard_is_not_on_the_bus_with_the_next_controller() {
+    const LONG: Duration = Duration::from_secs(5);
+    let bus = Bus::new();
+    let controller = bus.peer("candidate", &[]);
+    controller.expect("joined");
+    let next = bus.peer("candidate", &[]);
+    next.expect("joined");
+    let join = |label| {
+        let options = bus.options(label).with_controller_affinity(false);
+        ipmb::join::<(), ()>(options, Some(DEADLINE)).unwrap()
+    };
+    let (_staying, leaving) = (join(label!("staying")), join(label!("leaving")));
+    controller.signal(Signal::STOP);
+    eventually("it is stopped", true, || proc::is_stopped(controller.pid()));
+    drop(leaving);
+    let start = Instant::now();
+    controller.signal(Signal::KILL);
+    // It joins when there is a controller again.
+    let another = bus.peer("candidate", &[]);
+    another.expect("joined");
+    let observer = Raw::join(&bus.path(), "observer", 7).unwrap();
+    eventually("it is on the bus", true, || {
+        observer.find("staying").is_ok()
+    });
+    eventually("it has left", true, || observer.find("leaving").is_err());
+    assert!(
+        start.elapsed() < LONG,
+        "it was waited for: {:?}",
+        start.elapsed()
+    );
+}
+
 fn busy_peers(bus: &Bus, count: usize) -> Vec<Peer> {
     let mut peers: Vec<Peer> = (0..count).map(|number| peer(bus, number)).collect();
     for peer in &mut peers {

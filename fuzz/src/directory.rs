@@ -220,7 +220,13 @@ impl Entry {
                 };
                 Record::Join(member).encode()
             }
-            Self::Leave(id) => Record::Leave(EndpointId(u64::from(id) % 8)).encode(),
+            Self::Leave(id) => {
+                let leaver = EndpointId(u64::from(id) % 8);
+                match id < 128 {
+                    true => Record::Leave(leaver).encode(),
+                    false => Record::GivenUp(leaver).encode(),
+                }
+            }
             Self::Receiving(id, receiving) => {
                 Record::Receiving(EndpointId(u64::from(id) % 8), receiving).encode()
             }

@@ -127,7 +127,7 @@ impl Controller {
 
     pub(super) fn process_died(&mut self, pid: u32, out: &mut Vec<Output>) {
         for id in self.absent.of_process(pid) {
-            self.give_up(id, out);
+            self.expect_in_vain(Record::Leave(id), id, out);
         }
     }
 
@@ -138,10 +138,14 @@ impl Controller {
         }
     }
 
-    /// An inherited member does not come back.
+    /// An inherited member does not come back in time.
     pub(super) fn give_up(&mut self, id: EndpointId, out: &mut Vec<Output>) {
+        self.expect_in_vain(Record::GivenUp(id), id, out);
+    }
+
+    fn expect_in_vain(&mut self, record: Record, id: EndpointId, out: &mut Vec<Output>) {
         self.expect_no_longer(id, out);
-        self.publish(Record::Leave(id), out);
+        self.publish(record, out);
         self.disappoint_waiting(id, out);
         self.reconsider(out);
     }

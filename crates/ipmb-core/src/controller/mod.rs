@@ -399,8 +399,10 @@ impl Controller {
 
     /// Takes note of a change of the directory.
     fn note(&mut self, record: Record) {
-        let (Record::Join(Member { id, .. }) | Record::Leave(id) | Record::Receiving(id, _)) =
-            record;
+        let (Record::Join(Member { id, .. })
+        | Record::Leave(id)
+        | Record::GivenUp(id)
+        | Record::Receiving(id, _)) = record;
         let size = |directory: &Directory| {
             let member = directory.get(id)?;
             Some((member.uid, member.cost()))

@@ -41,7 +41,7 @@ impl Directory {
     pub fn apply(&mut self, record: Record) {
         match record {
             Record::Join(member) => self.join(member),
-            Record::Leave(id) => self.leave(id),
+            Record::Leave(id) | Record::GivenUp(id) => self.leave(id),
             Record::Receiving(id, receiving) => {
                 if let Some(member) = self.get_mut(id) {
                     member.receiving = receiving;

@@ -34,6 +34,9 @@ pub enum Record {
     Leave(EndpointId),
     /// A member started or stopped receiving.
     Receiving(EndpointId, bool),
+    /// A member has not come back to a new controller, though its process may live. It is gone but for those whose messages
+    /// it still reads.
+    GivenUp(EndpointId),
 }
 
 impl Member {

@@ -156,7 +156,7 @@ fn apply_to_list(list: &mut Vec<Member>, record: &Record) {
             list.push(member.clone());
             list.sort_by_key(|m| (m.order, m.id));
         }
-        Record::Leave(id) => list.retain(|m| m.id != *id),
+        Record::Leave(id) | Record::GivenUp(id) => list.retain(|m| m.id != *id),
         Record::Receiving(id, receiving) => {
             for member in list.iter_mut().filter(|m| m.id == *id) {
                 member.receiving = *receiving;
@@ -191,6 +191,7 @@ fn record() -> impl Strategy<Value = Record> {
     prop_oneof![
         3 => join,
         1 => id().prop_map(Record::Leave),
+        1 => id().prop_map(Record::GivenUp),
         1 => (id(), any::<bool>()).prop_map(|(id, receiving)| Record::Receiving(id, receiving)),
     ]
 }

@@ -476,6 +476,18 @@ mod tests {
     }
 
     #[test]
+    fn who_has_a_line_and_his_end_of_it_receives_whatever_the_controller_thinks() {
+        let endpoint = Endpoint::new(Options::new("test", label!(), ""), "").unwrap();
+        let peer = Peer::new(EndpointId(1), endpoint.limits());
+        assert!(!peer.receives());
+        let (reach, theirs) = channel(&endpoint);
+        *peer.contact() = Contact::Line(Box::new(Line::new(reach, peer.limits, true)));
+        assert!(peer.receives());
+        drop(theirs);
+        assert!(!peer.receives());
+    }
+
+    #[test]
     fn a_receiver_whose_end_was_lost_with_a_controller_is_not_gone() {
         let endpoint = Endpoint::new(Options::new("test", label!(), ""), "").unwrap();
         let peer = Arc::new(Peer::new(EndpointId(1), endpoint.limits()));

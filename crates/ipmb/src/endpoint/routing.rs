@@ -2,7 +2,7 @@
 
 use super::spread::Scratch;
 use crate::{memory::Shared, peer::Peer};
-use ipmb_core::{Directory, EndpointId, LabelOp, Record, Selector, SelectorMode};
+use ipmb_core::{Directory, EndpointId, LabelOp, Member, Record, Selector, SelectorMode};
 use ipmb_lane::{LogRead, LogReader, Word};
 use smallvec::SmallVec;
 use std::{
@@ -342,11 +342,13 @@ impl Routing {
 
     fn start_over(&mut self, records: impl Iterator<Item = Record>) {
         let before = std::mem::take(&mut self.directory);
-        self.kept.clear();
         self.directory.apply_snapshot(records);
-        for member in before.iter() {
-            if self.directory.get(member.id).is_none() && self.still_receives(member.id) {
-                self.kept.insert(member.id);
+        for id in std::mem::take(&mut self.kept) {
+            if let Some(member) = before.get(id)
+                && self.directory.get(id).is_none()
+                && self.still_receives(id)
+            {
+                self.kept.insert(id);
                 self.directory.apply(Record::Join(member.clone()));
             }
         }
@@ -356,11 +358,11 @@ impl Routing {
     /// come before it, and for others it would be lost.
     fn note(&mut self, record: Record) {
         match &record {
-            Record::Leave(id) if self.still_receives(*id) => {
+            Record::GivenUp(id) if self.still_receives(*id) => {
                 self.kept.insert(*id);
                 return;
             }
-            Record::Join(member) => drop(self.kept.remove(&member.id)),
+            Record::Join(Member { id, .. }) | Record::Leave(id) => drop(self.kept.remove(id)),
             _ => {}
         }
         self.directory.apply(record);

@@ -32,9 +32,9 @@ fn who_died_with_the_controller_is_removed() {
     assert_eq!(bus.news(), ["unwatch 1", "leave 1"]);
     bus.handle(Input::WatchFailed { pid: 2 });
     bus.pass(Duration::from_secs(1));
-    assert_eq!(bus.news(), ["unwatch 2", "leave 2"]);
+    assert_eq!(bus.news(), ["unwatch 2", "given up 2"]);
     bus.pass(Duration::from_secs(9));
-    assert_eq!(bus.news(), ["unwatch 3", "leave 3"]);
+    assert_eq!(bus.news(), ["unwatch 3", "given up 3"]);
     // Who comes late has its id and its place still.
     bus.rejoin(3, "c", survivor(3));
     assert_eq!(

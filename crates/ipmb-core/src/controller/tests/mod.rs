@@ -294,6 +294,7 @@ fn brief(output: &Output) -> String {
         Output::Close { conn, reason } => format!("{conn} close: {reason}"),
         Output::Append(Record::Join(member)) => format!("join {}", member.id.0),
         Output::Append(Record::Leave(id)) => format!("leave {}", id.0),
+        Output::Append(Record::GivenUp(id)) => format!("given up {}", id.0),
         Output::Append(Record::Receiving(id, on)) => format!("receiving {} {on}", id.0),
         Output::Snapshot(records) => format!("snapshot of {}", records.len()),
         Output::StoreEndpoint { conn, .. } => format!("{conn} store"),

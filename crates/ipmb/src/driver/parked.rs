@@ -15,6 +15,8 @@ use std::{os::fd::AsFd, time::Instant};
 
 /// The controller says when a message has expired; only if there is none do we.
 const GRACE_NS: u64 = 250_000_000;
+/// So long after its ttl a message is not tried any more with somebody whom the controller knows and we cannot reach.
+const OVERDUE_NS: u64 = 10_000_000_000;
 
 impl Driver {
     pub(super) fn settle(&mut self, sequence: u64, state: Option<ParkState>) {
@@ -173,6 +175,7 @@ impl Driver {
         let (body, number_at) = (message.body.clone(), message.sequence_at);
         let mut flights = std::mem::take(&mut message.flights);
         let request = message.request;
+        let overdue = message.deadline.saturating_add(OVERDUE_NS) <= boot_time_ns();
         drop(link);
 
         let sending_now = sending.get_or_insert_with(|| {
@@ -232,7 +235,7 @@ impl Driver {
         );
         if delivered {
             self.endpoint.settle_parked(&mut link, sequence, None);
-        } else if is_late {
+        } else if is_late || overdue {
             // Whoever matched has gone, and who matches now may have later messages: it is lost with
             // who it was for.
             drop(link);

@@ -5,7 +5,7 @@ mod labour;
 mod parked;
 
 use super::{
-    Arrival, Findings, Limits, OURSELVES, PairId,
+    Arrival, Findings, Limits, PairId,
     attachments::{Delivery, Incoming, Malformed},
     kept::Kept,
     queue::Queue,
@@ -333,13 +333,7 @@ impl Rx {
                     }
                 }
                 Arrival::Gone(endpoint) => self.departed.push(endpoint),
-                Arrival::Parked(delivery) => {
-                    let sources = self.sources.iter().flatten();
-                    let same = sources
-                        .filter(|it| it.endpoint == delivery.id.sender && it.pair != OURSELVES);
-                    let behind = same.map(|source| source.pair).collect();
-                    self.parked.push(delivery, behind);
-                }
+                Arrival::Parked(delivery) => self.keep_parked(delivery),
                 Arrival::Lost => self.lost = true,
                 Arrival::Question(question) => drop(question.send(self.findings())),
             }
@@ -458,48 +452,6 @@ impl Rx {
         while let Ok(Some(_)) = self.next_parked() {}
         askers.append(&mut self.askers);
         askers
-    }
-
-    fn next_parked(&mut self) -> Result<Option<Incoming>, RecvError> {
-        while let Some(mut delivery) = self.first_parked() {
-            match delivery.open() {
-                Ok(incoming) => {
-                    self.parked.is_new(delivery.id);
-                    if incoming.correlation.is_some() && !self.askers.contains(&incoming.from) {
-                        self.askers.push(incoming.from);
-                    }
-                    self.buffer = delivery.body;
-                    let size = self.payload(&incoming).size();
-                    if size as u64 <= self.limits.message {
-                        return Ok(Some(incoming));
-                    }
-                    // Its sender could not know our limit.
-                    tracing::warn!(size, "a parked message is too large");
-                    self.statistics.skipped += 1;
-                }
-                Err(PullError::Resources(error)) => {
-                    self.parked.put_back(delivery);
-                    return Err(RecvError::Resources(error));
-                }
-                Err(PullError::Malformed(why)) => {
-                    self.parked.is_new(delivery.id);
-                    tracing::warn!(%why, "a parked message is malformed: dropped");
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    fn first_parked(&mut self) -> Option<Delivery> {
-        let sources = &self.sources;
-        let has_news = |pair, it: &Source| it.pair == pair && it.has_news();
-        let is_read = |pair| !sources.iter().flatten().any(|it| has_news(pair, it));
-        self.parked.next(is_read)
-    }
-
-    /// Whether it was not parked, or has not come before.
-    fn is_new(&mut self, incoming: &Incoming) -> bool {
-        (incoming.parked.as_ref()).is_none_or(|id| self.parked.is_new(**id))
     }
 
     fn few(&self) -> bool {

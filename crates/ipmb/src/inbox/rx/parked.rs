@@ -1,6 +1,6 @@
 //! What was parked with the controller, and which parked messages have come already.
 
-use super::{Delivery, PairId};
+use super::{super::OURSELVES, Delivery, Incoming, PairId, PullError, RecvError, Rx, Source};
 use ipmb_core::ParkId;
 use std::collections::VecDeque;
 
@@ -55,5 +55,57 @@ impl Parked {
         }
         self.seen.push_back(id);
         true
+    }
+}
+
+impl Rx {
+    pub(super) fn keep_parked(&mut self, delivery: Delivery) {
+        let sender = delivery.id.sender;
+        let sources = self.sources.iter().flatten();
+        let same = sources.filter(|it| it.endpoint == sender && it.pair != OURSELVES);
+        let behind = same.map(|source| source.pair).collect();
+        self.parked.push(delivery, behind);
+    }
+
+    pub(super) fn next_parked(&mut self) -> Result<Option<Incoming>, RecvError> {
+        while let Some(mut delivery) = self.first_parked() {
+            match delivery.open() {
+                Ok(incoming) => {
+                    self.parked.is_new(delivery.id);
+                    if incoming.correlation.is_some() && !self.askers.contains(&incoming.from) {
+                        self.askers.push(incoming.from);
+                    }
+                    self.buffer = delivery.body;
+                    let size = self.payload(&incoming).size();
+                    if size as u64 <= self.limits.message {
+                        return Ok(Some(incoming));
+                    }
+                    // Its sender could not know our limit.
+                    tracing::warn!(size, "a parked message is too large");
+                    self.statistics.skipped += 1;
+                }
+                Err(PullError::Resources(error)) => {
+                    self.parked.put_back(delivery);
+                    return Err(RecvError::Resources(error));
+                }
+                Err(PullError::Malformed(why)) => {
+                    self.parked.is_new(delivery.id);
+                    tracing::warn!(%why, "a parked message is malformed: dropped");
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn first_parked(&mut self) -> Option<Delivery> {
+        let sources = &self.sources;
+        let has_news = |pair, it: &Source| it.pair == pair && it.has_news();
+        let is_read = |pair| !sources.iter().flatten().any(|it| has_news(pair, it));
+        self.parked.next(is_read)
+    }
+
+    /// Whether it was not parked, or has not come before.
+    pub(super) fn is_new(&mut self, incoming: &Incoming) -> bool {
+        (incoming.parked.as_ref()).is_none_or(|id| self.parked.is_new(**id))
     }
 }

@@ -249,24 +249,33 @@ impl Controller {
             if is_behind(id, &undecided) {
                 continue;
             }
-            self.contested.remove(&id);
             let Some(parked) = self.parking.get(id) else {
+                self.contested.remove(&id);
                 continue;
             };
-            let last = parked.last();
+            let (expired, last) = (parked.expired, parked.last());
             match self.receivers(&parked.label_op, last) {
-                Receivers::Nobody if parked.expired => self.say_expired(id, out),
-                Receivers::Unknown | Receivers::Nobody => {}
+                Receivers::Unknown => {}
+                Receivers::Nobody if expired => self.say_expired(id, out),
+                Receivers::Nobody => drop(self.contested.remove(&id)),
                 // Whoever sent it keeps its messages in order better than we can; if there is nobody
                 // to do it, we send it.
-                Receivers::First(receiver) => {
-                    if self.live.contains_key(&id.sender) {
-                        self.unpark(id, out);
-                        self.tell(id.sender, &self.routable(id.sequence, last), out);
-                    } else if let Some(&conn) = self.live.get(&receiver) {
-                        self.deliver(conn, id, out);
-                    }
+                Receivers::First(_) if self.live.contains_key(&id.sender) => {
+                    self.unpark(id, out);
+                    self.tell(id.sender, &self.routable(id.sequence, last), out);
                 }
+                Receivers::First(receiver) => match self.live.get(&receiver) {
+                    Some(&conn) => {
+                        self.deliver(conn, id, out);
+                        if expired {
+                            // It does not wait again.
+                            self.arrived(id, Some(receiver), out);
+                        }
+                    }
+                    // It is let in next.
+                    None if expired => {}
+                    None => drop(self.contested.remove(&id)),
+                },
             }
         }
     }

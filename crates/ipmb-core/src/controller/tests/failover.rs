@@ -356,6 +356,23 @@ fn what_waits_behind_another_message_when_its_ttl_ends_is_for_who_has_come() {
 }
 
 #[test]
+fn what_a_dead_sender_has_for_who_had_joined_in_time_does_not_wait_again() {
+    let inherited = directory(&[(1, "a"), (2, "b"), (3, "b")]);
+    let mut bus = Bus::with(Settings::default(), Some(inherited), true);
+    bus.rejoin(1, "a", survivor(1));
+    bus.rejoin(3, "b", survivor(3));
+    bus.park(1, 1, "b", Duration::from_secs(1));
+    bus.pass(Duration::from_secs(2));
+    bus.close(1);
+    bus.news();
+    bus.handle(Input::ProcessDied { pid: 2 });
+    let expected = ["unwatch 2", "leave 2", "#3 deliver(1.1)"];
+    assert_eq!(bus.news(), expected);
+    bus.close(3);
+    assert_eq!(bus.controller.parking.total().messages, 0);
+}
+
+#[test]
 fn what_is_parked_again_after_its_ttl_is_for_who_had_joined_by_then() {
     let mut bus = Bus::new();
     bus.join(1, "a");

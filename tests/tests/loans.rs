@@ -239,6 +239,8 @@ fn loans_come_back_from_messages_that_nobody_gets() {
     assert_eq!(scene.lent(), 0);
     scene.send(Bytes::from(vec![1]));
     ask(&mut viewer, "recv", "1 1 1 copy");
+    // Whose messages come first is not said.
+    ask(&mut viewer, "try_recv", "nothing");
     eventually("loans", 0, || other.loan_statistics().lent);
     let word = Sight::Word("no bytes at all".into());
     scene

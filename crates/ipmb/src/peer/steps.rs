@@ -68,12 +68,12 @@ impl Line {
         for block in progress.shown() {
             self.known.remove(&block.id());
         }
-        if !std::mem::take(&mut progress.owns_line) {
-            return wanted;
-        }
         let half_way = progress.bytes_sent > 0 && !progress.sent;
         if half_way && let Some(lane) = self.lanes.last_mut() {
             lane.abandon();
+        }
+        if !std::mem::take(&mut progress.owns_line) {
+            return wanted;
         }
         self.busy = false;
         std::mem::take(&mut self.contended) || wanted
@@ -144,7 +144,7 @@ impl Line {
         }
     }
 
-    /// Sends what does not go through the lane: loans, then objects.
+    /// Sends what does not go through the lane: loans, then objects, unless they go with the last fragment.
     fn send_beside(&mut self, outbound: &Outbound<'_>, progress: &mut Progress) -> Attempt {
         if let Some(lent) = &outbound.lent
             && progress.given.is_none()
@@ -157,7 +157,21 @@ impl Line {
                 Err(NotLent::Copy) => return Attempt::Copy,
             }
         }
-        self.send_objects(outbound, progress)
+        match self.keeps_objects_back(outbound, progress) {
+            true => Attempt::Sent,
+            false => self.send_objects(outbound, progress),
+        }
+    }
+
+    /// The objects of a message that takes several steps go when the last one can be taken: if it is given up before,
+    /// nothing is left of them with the receiver. (Where nobody is to wait, it is not begun before all can be sent.)
+    fn keeps_objects_back(&self, outbound: &Outbound<'_>, progress: &Progress) -> bool {
+        let len = progress.body(outbound).len();
+        let in_fragments = (self.lanes.last()).is_some_and(|lane| len > lane.max_frame());
+        let objects = outbound.objects.len() + progress.region_objects.len();
+        progress.objects_sent < objects
+            && self.limits.overflow == Overflow::Block
+            && (in_fragments || progress.bytes_sent > 0)
     }
 
     fn prepare(
@@ -263,6 +277,20 @@ impl Line {
         room: &Doorbell,
     ) -> Attempt {
         loop {
+            if self.keeps_objects_back(outbound, progress)
+                && let Some(lane) = self.lanes.last()
+            {
+                let left = progress.body(outbound).len() - progress.bytes_sent as usize;
+                if left <= lane.max_frame() {
+                    if !lane.room_for(left) {
+                        return Attempt::Full;
+                    }
+                    match self.send_objects(outbound, progress) {
+                        Attempt::Sent => {}
+                        other => return other,
+                    }
+                }
+            }
             let sent = match self.current_lane(room) {
                 Ok(lane) => write_some(lane, outbound, progress),
                 Err(no_lane) => return no_lane.into(),

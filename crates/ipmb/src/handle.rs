@@ -6,14 +6,19 @@ use crate::{
     patience::Patience,
 };
 use ipmb_sys::{Obstacle, Rendezvous, RuntimeDirectory};
-use std::{fmt, io, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    fmt, io,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 use zeroize::Zeroizing;
 
-/// So long it takes at most to drop an endpoint: what is not done by then is done in the background, as when the
-/// controller is stopped and does not hear that the endpoint leaves;
+/// So long a drop waits until a controller that is told has noticed: one that is stopped does not. It may be done in the
+/// background;
 const TIME_TO_LEAVE: Duration = Duration::from_millis(250);
-/// and with parked messages, which the next controller has to be told of.
-const TIME_TO_HAND_OVER: Duration = Duration::from_secs(1);
+/// and so long until all is said that has to be said before, parked messages above all. A bit more than the driver tries.
+const TIME_TO_HAND_OVER: Duration = Duration::from_millis(1250);
 
 /// Held by the sender's clones and the receiver; the last one to go makes the endpoint leave.
 pub(crate) struct Handle {
@@ -93,17 +98,22 @@ impl Drop for Handle {
         self.endpoint.inbox.close();
         let mut link = self.endpoint.link();
         link.leaving = true;
-        let patience = match link.status {
-            // They would end with the process.
-            _ if !link.parked.entries.is_empty() => TIME_TO_HAND_OVER,
-            Status::Orphaned => Duration::ZERO,
-            _ => TIME_TO_LEAVE,
-        };
+        // They would end with the process.
+        let has_parked = !link.parked.entries.is_empty();
+        // Without a controller, leaving may take a moment; nobody is to wait for that.
+        let waits = link.status != Status::Orphaned || has_parked;
         drop(link);
         self.endpoint.wake();
-        let patience = Patience::from_timeout(Some(patience));
+        let end = Instant::now() + TIME_TO_HAND_OVER;
         let mut link = self.endpoint.link();
-        while !link.over && !patience.is_over() {
+        while waits && !link.over {
+            let patience = match link.parting {
+                Some(since) if !has_parked => Patience::Until(since + TIME_TO_LEAVE),
+                _ => Patience::Until(end),
+            };
+            if patience.is_over() {
+                break;
+            }
             link = patience.wait(self.endpoint.link_changed(), link);
         }
         let is_over = link.over;

@@ -214,6 +214,12 @@ impl Driver {
             let mut link = self.endpoint.link();
             self.endpoint
                 .tell_controller(&mut link, &ToController::Leave);
+            if link.pipe.as_ref().is_some_and(|pipe| pipe.queued() > 0) {
+                return true; // the end of the connection says it
+            }
+            link.parting = Some(Instant::now());
+            drop(link);
+            self.endpoint.link_changed().notify_all();
         }
         self.end_of_farewell()
             .is_some_and(|end| Instant::now() >= end)
@@ -222,7 +228,7 @@ impl Driver {
     /// When it leaves without having been heard.
     fn end_of_farewell(&self) -> Option<Instant> {
         let time = match self.phase {
-            Phase::Member => PARTING_TIME,
+            Phase::Member if self.has_said_farewell => PARTING_TIME,
             _ => FAREWELL_TIME,
         };
         Some(self.farewell? + time)

@@ -34,6 +34,8 @@ pub(crate) struct Link {
     pub(crate) askers: Vec<EndpointId>,
     /// Sender and receiver are dropped.
     pub(crate) leaving: bool,
+    /// Since then the controller is told, and nothing is left to do but to hear that it knows.
+    pub(crate) parting: Option<Instant>,
     /// The driver has ended.
     pub(crate) over: bool,
 }

@@ -205,12 +205,16 @@ impl Controller {
             Receivers::Nobody => self.say_expired(id, out),
             // Behind which of its messages it is, its sender knows, and does not forget it if we die.
             Receivers::First(_) if self.live.contains_key(&id.sender) => {
-                let deadline = parked.deadline;
-                self.unpark(id, out);
-                self.tell(id.sender, &self.routable(id.sequence, deadline), out);
+                self.hand_back(id, parked.deadline, out);
             }
             Receivers::First(_) | Receivers::Unknown => self.parking.expire(id),
         }
+    }
+
+    /// Its sender sends it.
+    fn hand_back(&mut self, id: ParkId, last: u64, out: &mut Vec<Output>) {
+        self.unpark(id, out);
+        self.tell(id.sender, &self.routable(id.sequence, last), out);
     }
 
     fn say_expired(&mut self, id: ParkId, out: &mut Vec<Output>) {
@@ -261,8 +265,7 @@ impl Controller {
                 // Whoever sent it keeps its messages in order better than we can; if there is nobody
                 // to do it, we send it.
                 Receivers::First(_) if self.live.contains_key(&id.sender) => {
-                    self.unpark(id, out);
-                    self.tell(id.sender, &self.routable(id.sequence, last), out);
+                    self.hand_back(id, last, out);
                 }
                 Receivers::First(receiver) => match self.live.get(&receiver) {
                     Some(&conn) => {
